@@ -36,26 +36,6 @@ static __always_inline struct tail *tail(void)
 	return bpf_map_lookup_elem(&tails, &zero);
 }
 
-/*
- * Whether the endpoint left the checksum to the device, which would sum up a part: a replacement that is about the payload is not made then. Such a packet
- * comes from an endpoint's own stack, which cuts by itself when it is told.
- */
-static __always_inline int leaves_checksum(struct __sk_buff *skb, const struct packet *packet)
-{
-	__u32 protocol = packet->protocol, place = packet->at + packet->header;
-	__u8 before[2] ALIGNED, after[2] ALIGNED = {};
-
-	if (packet->is_fragment || (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP && protocol != PROTOCOL_SCTP))
-		return 0;
-	place += protocol == PROTOCOL_TCP ? 16 : protocol == PROTOCOL_UDP ? 6 : 8;
-	if (bpf_skb_load_bytes(skb, place, before, 2) < 0 || bpf_l4_csum_replace(skb, place, 0, bpf_htons(0x100), 2) < 0)
-		return 0;
-	if (bpf_skb_load_bytes(skb, place, after, 2) < 0 || half_at(before) == half_at(after))
-		return 1;
-	bpf_skb_store_bytes(skb, place, before, 2, 0);
-	return 0;
-}
-
 /* Takes the next octet of the options over, if it belongs to one that every fragment has. */
 static long copy_octet(struct bpf_map *map, __u32 *turn, __u32 *value, void *context)
 {
@@ -153,7 +133,8 @@ static __always_inline int begin_to_cut(struct __sk_buff *skb, struct work *work
 	field = half_at(octets);
 	if ((field & DONT_FRAGMENT) || packet->mtu < header + UNIT || header > IP_HEADER_MOST || size == 0 || size > MAX_DATA)
 		return 0;
-	if (size / ((packet->mtu - header) & ~(UNIT - 1U)) >= MAX_PARTS - 1 || leaves_checksum(skb, packet))
+	/* The device would sum up a part. Such a packet comes from an endpoint's own stack, which cuts by itself when it is told. */
+	if (size / ((packet->mtu - header) & ~(UNIT - 1U)) >= MAX_PARTS - 1 || leaves_checksum(skb))
 		return 0;
 	write_ttl(skb, packet, packet->ttl);
 	if (packet->clamp != NONE)

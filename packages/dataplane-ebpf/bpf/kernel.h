@@ -33,6 +33,8 @@ static __always_inline int map_delete(void *map, const void *key)
 #define BPF_F_ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
 #endif
 
+/* EINVAL. */
+#define INVALID (-22)
 /* EALREADY: the packet is marked as encapsulated already. */
 #define ALREADY (-114)
 

@@ -261,6 +261,57 @@ static __always_inline int is_forwardable(__u32 family, const __u32 *words)
 	return words[0] != 0 || words[1] != 0 || words[2] != 0 || words[3] > 1;
 }
 
+/* Octets of the frame from `at` on, `count` of them; none where they cannot be reached. */
+static __always_inline __u8 *octets_at(struct __sk_buff *skb, __u32 at, __u32 count)
+{
+	__u8 *octets = (__u8 *)(long)skb->data + at;
+
+	return octets + count > (__u8 *)(long)skb->data_end ? 0 : octets;
+}
+
+/*
+ * Whether a checksum of the frame is left to the device: of one, the kernel changes nothing for what is replaced in the payload. Any two octets will do, of which
+ * it is told that a checksum stands there.
+ */
+static __always_inline int leaves_checksum(struct __sk_buff *skb)
+{
+	__u8 *frame = octets_at(skb, 0, 2);
+	half before;
+
+	if (!frame)
+		return 1;
+	before = *(half *)frame;
+	bpf_l4_csum_replace(skb, 0, 0, bpf_htons(1), 2);
+	frame = octets_at(skb, 0, 2);
+	if (!frame || *(half *)frame == before)
+		return 1;
+	*(half *)frame = before;
+	return 0;
+}
+
+/*
+ * Whether the device writes nothing before `least` where the checksum is left to it. Who sends frames by hand chooses its place, and by other octets what is written: an
+ * address or a port, when everything has been judged. The place is known by what the kernel shortens no frame to, which is behind it; only what is refused
+ * may have been shortened. An endpoint's own tunnel leaves one that is further behind.
+ */
+static __always_inline int sums_behind(struct __sk_buff *skb, __u32 least)
+{
+	__u8 octets[2] ALIGNED;
+
+	if (!leaves_checksum(skb))
+		return 1;
+	/* Of a sum from before the frame some kernels believe that it is far behind; by this they forget it. */
+	if (bpf_skb_load_bytes(skb, 0, octets, 2) < 0 || bpf_skb_store_bytes(skb, 0, octets, 2, BPF_F_RECOMPUTE_CSUM) < 0)
+		return 0;
+	return (int)bpf_skb_change_tail(skb, least + 1, 0) == INVALID;
+}
+
+/* Octets of a header of transport before which no checksum is left to the device: its own place, or for SCTP less, but behind the ports. */
+static __always_inline __u32 kept_octets(__u32 protocol)
+{
+	return protocol == PROTOCOL_TCP ? 16 : protocol == PROTOCOL_UDP || protocol == PROTOCOL_SCTP ? 6 : 0;
+}
+
 /* Cuts off what follows the packet. */
 static __always_inline void trim(struct __sk_buff *skb, __u32 end)
 {

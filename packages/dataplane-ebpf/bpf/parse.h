@@ -112,6 +112,16 @@ static __always_inline int is_cut_as_by_stacks(__u32 protocol, __u32 length, __u
 	return (length - (segment - gso_size) + gso_size - 1) / gso_size <= MOST_CUT;
 }
 
+/* Least place of a checksum that is left to the device: nothing before it may change. Nobody leaves that of ICMP, where nothing else may either. `chain`: of the packet */
+static __always_inline __u32 least_place(const struct packet *packet, __u64 chain)
+{
+	__u32 protocol = chain & 0xff;
+
+	if ((chain & CHAIN_BROKEN) || protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6)
+		return packet->at + packet->length;
+	return (chain >> 8 & CHAIN_OFFSET) + kept_octets(protocol);
+}
+
 /*
  * Whether a stack may have made the frame. The kernel asks nobody who sends frames by hand how they are to be cut: one that is longer than its packet would be
  * sent whole and charged as that, and one that is cut finely would stand for so many headers that a rate which it is charged to is used up for long.
@@ -122,13 +132,15 @@ __noinline int is_of_a_stack(struct __sk_buff *skb, const struct packet *packet)
 
 	if (!packet)
 		return 0;
+	chain = packet->protocol | (__u64)(packet->at + packet->header) << 8;
+	if (packet->family == 6)
+		chain = walk_extensions(skb, packet->at + packet->header, packet->protocol, packet->at + packet->length);
+	if (!sums_behind(skb, least_place(packet, chain)))
+		return 0;
 	if (!skb->gso_size)
 		return 1;
 	if (packet->at + packet->length != skb->len)
 		return 0;
-	chain = packet->protocol;
-	if (packet->family == 6)
-		chain = walk_extensions(skb, packet->at + packet->header, packet->protocol, packet->at + packet->length);
 	return !(chain & CHAIN_BROKEN) && is_cut_as_by_stacks(chain & 0xff, packet->length, packet->segment, skb->gso_size);
 }
 

@@ -78,14 +78,6 @@ static __always_inline void begin_general_way(void)
 	OPAQUE(turn);
 }
 
-/* Octets of the frame from `at` on, `count` of them; none where they cannot be reached. */
-static __always_inline __u8 *octets_at(struct __sk_buff *skb, __u32 at, __u32 count)
-{
-	__u8 *octets = (__u8 *)(long)skb->data + at;
-
-	return octets + count > (__u8 *)(long)skb->data_end ? 0 : octets;
-}
-
 static __always_inline int read_plain_ipv4(struct plain *plain, const __u8 *ip)
 {
 	if (ip[0] != 0x45 || (half_at(ip + 6) & 0x3fff) || raw_sum(ip, IPV4_HEADER) != 0xffff)

@@ -96,6 +96,8 @@ __noinline int send_known(struct __sk_buff *skb)
 		return GOES_ON;
 	if (!is_cut_as_by_stacks(plain->key.kind & 0xff, plain->length, plain->segment, skb->gso_size))
 		return GOES_ON;
+	if (!sums_behind(skb, ETHERNET + (family == 4 ? IPV4_HEADER : IPV6_HEADER) + kept_octets(plain->key.kind & 0xff)))
+		return GOES_ON;
 	count_quickly(way->port_slot + SLOT_RX, skb->len - ETHERNET);
 	if (way->limited != NONE && !is_within_rate(way->limited, DIRECTION_EGRESS, octets_cut(plain->length, plain->segment, skb->gso_size)))
 		return drop_known(way->port_slot, REASON_EGRESS_RATE);

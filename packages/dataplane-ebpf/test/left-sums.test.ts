@@ -1,0 +1,211 @@
+import { dropsOf } from '@heddle/core'
+import { testPacket, testSegment } from '@heddle/dataplane-conformance'
+import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { IpAddress } from '@heddle/wire'
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { Capture } from '../../dataplane-tun/test/support/capture.js'
+import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { PACE } from './support/pace.js'
+import { missing, titled } from './support/requirements.js'
+import { TwoEbpfSites } from './support/two-sites.js'
+
+const SCRIPT = fileURLToPath(new URL('support/vnet-frames.py', import.meta.url))
+const SITES = ['a', 'b'] as const
+const ETHERNET = 14
+const NEEDS_CHECKSUM = 1
+const [TCP, UDP] = [6, 17]
+/** Types of segmentation (`struct virtio_net_hdr`). */
+const [GSO_TCPV4, GSO_TCPV6, GSO_UDP] = [1, 4, 5]
+/** Least octets before a sum that the kernel takes of whoever sends frames by hand. */
+const LEAST_START = 20
+/** Of the outer IP, UDP and a label. */
+const TUNNEL = 20 + 8 + 4
+
+function hasPython(): boolean {
+  try {
+    execFileSync('python3', ['-c', 'import socket; socket.AF_PACKET'], { stdio: 'pipe' })
+    return true
+  } catch {
+    return false
+  }
+}
+const lack = missing() || (existsSync('/usr/sbin/ethtool') ? '' : 'needs ethtool') || (hasPython() ? '' : 'needs python3')
+
+interface Sent {
+  readonly packet: Uint8Array
+  /** Offsets in the frame of the checksum that is left to the device, and of the octets that are summed up; none is left without. */
+  readonly place?: number
+  readonly start?: number
+  /** How it is to be cut. */
+  readonly kind?: number
+  readonly size?: number
+}
+
+const isV6 = (packet: Uint8Array): boolean => packet[0] >> 4 === 6
+const transportOf = (packet: Uint8Array): number => (isV6(packet) ? 40 : 20)
+const protocolOf = (packet: Uint8Array): number => packet[isV6(packet) ? 6 : 9]
+/** Offset of the checksum in the frame. */
+const rightPlace = (packet: Uint8Array): number => ETHERNET + transportOf(packet) + (protocolOf(packet) === TCP ? 16 : 6)
+
+function sumOf(octets: Uint8Array, begin = 0): number {
+  let sum = begin
+  for (let at = 0; at < octets.length; at += 2) sum += (octets[at] << 8) + (octets[at + 1] ?? 0)
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)
+  return sum
+}
+
+/** Sum of the pseudo-header, which stands in the place of a checksum that is left to the device. */
+function pseudoSum(packet: Uint8Array): number {
+  const [from, to] = isV6(packet) ? [8, 40] : [12, 20]
+  return sumOf(packet.subarray(from, to), packet.length - transportOf(packet) + protocolOf(packet))
+}
+
+/** Whether the transport checksum is right. */
+const addsUp = (packet: Uint8Array): boolean => sumOf(packet.subarray(transportOf(packet)), pseudoSum(packet)) === 0xffff
+
+describe.skipIf(lack !== '')(titled('checksums that a pod leaves to the device', lack), () => {
+  let sites: TwoEbpfSites
+  let capture: Capture
+  const routers = {} as Record<Site, EbpfDataplane>
+  let port = 10_000
+
+  beforeAll(async () => {
+    sites = new TwoEbpfSites('left-sums')
+    for (const site of SITES) {
+      const addresses = UNDERLAY[site].map((address) => IpAddress.parse(address))
+      const underlayNetns = sites.path(sites.short('site', site))
+      routers[site] = await ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, fibBlocks: 2048, routes: 4096, flows: 1024 })
+      await sites.setUp(routers[site], site, 1, 4, 'mpls-udp')
+      // The uplink has what was left to it done before frames leave.
+      sites.in(sites.short('site', site), ...'ethtool -K up0 tx off gso off tso off gro off'.split(' '))
+    }
+    // Neighbours of the underlay are known.
+    execFileSync('ip', ['netns', 'exec', sites.name(sites.short('site', 'a')), 'ping', '-c', '1', UNDERLAY.b[0]], { stdio: 'pipe' })
+    capture = await Capture.open(sites.path(sites.short('site', 'b')), 'up0')
+  })
+  beforeEach(() => {
+    capture.take()
+  })
+  afterAll(async () => {
+    capture?.[Symbol.dispose]()
+    for (const router of Object.values(routers)) await router.close()
+    sites?.close()
+  })
+
+  /** A packet of a flow that nobody knows. */
+  function fresh(family: 4 | 6, protocol: number, size = 64): Uint8Array {
+    const [source, destination] = [POD.a, POD.b].map((addresses) => addresses[family === 4 ? 0 : 1])
+    const ends = { source, destination, size, sourcePort: port++, destinationPort: 9000 }
+    return Uint8Array.from(protocol === TCP ? testSegment({ ...ends, options: [], flags: 0x10 }) : testPacket(ends))
+  }
+
+  /** Sends frames by hand; how many were taken for malformed, and what left of this flow. */
+  async function send(frames: readonly Sent[]): Promise<{ readonly refused: number; readonly left: Uint8Array[] }> {
+    const lines = frames.map(({ packet, place, start = place === undefined ? 0 : ETHERNET + transportOf(packet), kind = 0, size = 0 }) => {
+      const frame = Uint8Array.of(...new Uint8Array(12), ...(isV6(packet) ? [0x86, 0xdd] : [8, 0]), ...packet)
+      if (place !== undefined && place === rightPlace(packet)) new DataView(frame.buffer).setUint16(place, pseudoSum(packet))
+      const headers = ETHERNET + transportOf(packet) + (protocolOf(packet) === TCP ? 20 : 8)
+      const words = [
+        place === undefined ? 0 : NEEDS_CHECKSUM,
+        kind,
+        size,
+        kind ? headers : 0,
+        start,
+        place === undefined ? 0 : place - start,
+      ]
+      return [...words, Buffer.from(frame).toString('hex')].join(' ')
+    })
+    const before = dropsOf(await routers.a.counters(), 'inner-malformed')
+    const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), 'python3', SCRIPT]
+    const taken = Number(execFileSync('ip', argv, { input: `${lines.join('\n')}\n`, encoding: 'utf8' }))
+    expect(taken).toBe(frames.length)
+    const refused = dropsOf(await routers.a.counters(), 'inner-malformed') - before
+    const left: Uint8Array[] = []
+    const isOurs = (packet: Uint8Array): boolean => packet[9] === UDP && packet[22] === 6635 >> 8 && packet[23] === (6635 & 0xff)
+    await expect
+      .poll(() => left.push(...capture.take().filter(isOurs)), { timeout: 5000 * PACE, interval: 20 })
+      .toBeGreaterThanOrEqual(frames.length - refused)
+    return { refused, left: left.map((packet) => packet.subarray(TUNNEL)) }
+  }
+
+  /** Packets as they are but for TTL and what its change makes of the header's checksum, and the checksum of transport. */
+  function known(packet: Uint8Array): string {
+    const copy = Uint8Array.from(packet)
+    if (isV6(copy)) copy[7] = 0
+    else copy.fill(0, 8, 9).fill(0, 10, 12)
+    copy.fill(0, rightPlace(copy) - ETHERNET, rightPlace(copy) - ETHERNET + 2)
+    return Buffer.from(copy).toString('hex')
+  }
+
+  const ways = [4, 6].flatMap((family) =>
+    [TCP, UDP].map((protocol) => [family as 4 | 6, protocol === TCP ? 'TCP' : 'UDP', protocol] as const),
+  )
+
+  it.each(ways)('are written where they belong, of IPv%i and %s', async (family, _, protocol) => {
+    const packet = fresh(family, protocol)
+    const { refused, left } = await send(Array.from({ length: 5 }, () => ({ packet, place: rightPlace(packet) })))
+    expect(refused).toBe(0)
+    expect(left.map(known)).toEqual(Array.from({ length: 5 }, () => known(packet)))
+    expect(left.map(addsUp)).toEqual([true, true, true, true, true])
+  })
+
+  it.each(ways)('are written nowhere before that, of IPv%i and %s, whether the flow is known or not', async (family, _, protocol) => {
+    const last = rightPlace(fresh(family, protocol))
+    const places = Array.from({ length: last - LEAST_START }, (_, index) => LEAST_START + index)
+    const flow = fresh(family, protocol)
+    const right = { packet: flow, place: last }
+    // One packet of a flow that nobody knows, and one between two of a flow that is known.
+    const frames = places.flatMap((place) => [fresh(family, protocol), flow].map((packet) => ({ packet, place, start: LEAST_START })))
+    const { refused, left } = await send([right, right, ...frames.flatMap((frame) => [frame, right])])
+    expect(refused).toBe(frames.length)
+    expect(left.map(known)).toEqual([right, right, ...frames].map(() => known(flow)))
+  })
+
+  it.each(ways)('may lie further behind, of IPv%i and %s: a pod tunnels by itself', async (family, _, protocol) => {
+    const packet = fresh(family, protocol)
+    const { refused, left } = await send(Array.from({ length: 3 }, () => ({ packet, place: rightPlace(packet) + 20 })))
+    expect([refused, left.length]).toEqual([0, 3])
+    // Nothing that was judged has changed.
+    const headers = transportOf(packet) + 4
+    expect(left.map((one) => known(one).slice(0, headers * 2))).toEqual(left.map(() => known(packet).slice(0, headers * 2)))
+  })
+
+  it.each([4, 6] as const)('are nobody’s of ICMP, in IPv%i', async (family) => {
+    const packet = fresh(family, UDP)
+    packet[family === 4 ? 9 : 6] = family === 4 ? 1 : 58
+    if (family === 4) new DataView(packet.buffer).setUint16(10, 0)
+    if (family === 4) new DataView(packet.buffer).setUint16(10, 0xffff - sumOf(packet.subarray(0, 20)))
+    packet[transportOf(packet)] = family === 4 ? 8 : 128
+    for (const place of [0, 2, 4, 8]) {
+      const { refused, left } = await send([{ packet, place: ETHERNET + transportOf(packet) + place }])
+      expect([place, refused, left.length]).toEqual([place, 1, 0])
+    }
+    expect(await send([{ packet }])).toMatchObject({ refused: 0 })
+  })
+
+  it.each([
+    ['TCP over IPv4', 4, TCP, GSO_TCPV4],
+    ['TCP over IPv6', 6, TCP, GSO_TCPV6],
+    ['UDP over IPv4', 4, UDP, GSO_UDP],
+    ['UDP over IPv6', 6, UDP, GSO_UDP],
+  ] as const)('of what is still to be cut are written where they belong, or it is dropped: %s', async (_, family, protocol, kind) => {
+    const packet = fresh(family, protocol, 3000)
+    const place = rightPlace(packet)
+    const cut = { packet, kind, size: 1000 }
+    for (let times = 0; times < 3; times++) {
+      const { refused, left } = await send([{ ...cut, place }])
+      expect(refused).toBe(0)
+      await expect
+        .poll(() => left.push(...capture.take().map((one) => one.subarray(TUNNEL))), { timeout: 5000 * PACE })
+        .toBeGreaterThanOrEqual(3)
+      expect(left.map(addsUp)).toEqual([true, true, true])
+    }
+    // Some kernels take no other place from whoever sends by hand.
+    const wrong = { ...cut, place: place - 4, start: ETHERNET + transportOf(packet) - 4 }
+    const { refused, left } = await send([wrong]).catch(() => ({ refused: 1, left: [] }))
+    expect([refused, left.length]).toEqual([1, 0])
+  })
+})
