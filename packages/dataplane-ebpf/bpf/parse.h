@@ -3,6 +3,7 @@
 #pragma once
 
 #include "extension.h"
+#include "rate.h"
 
 __noinline int header_sums_up(struct __sk_buff *skb, __u32 at, __u32 header)
 {
@@ -101,6 +102,9 @@ static __always_inline __u32 segment_of(struct __sk_buff *skb, const struct pack
 #define LEAST_TCP_PAYLOAD 8
 /* Most datagrams of a large one (`UDP_MAX_SEGMENTS`), and packets of what an endpoint tunnels itself. */
 #define MOST_CUT 128
+/* Most times of its octets that a frame may stand for, behind extension headers as well: more than TCP's least payload makes of 100 octets of headers; and octets beyond, of few datagrams. */
+#define MOST_GROWN 16
+#define GROWN_BEYOND 8192
 
 /* Whether a packet that offload is to cut, if it is, is cut no finer than stacks cut. `segment`: octets of the largest piece, with its headers */
 static __always_inline int is_cut_as_by_stacks(__u32 protocol, __u32 length, __u32 segment, __u32 gso_size)
@@ -141,7 +145,9 @@ __noinline int is_of_a_stack(struct __sk_buff *skb, const struct packet *packet)
 		return 1;
 	if (packet->at + packet->length != skb->len)
 		return 0;
-	return !(chain & CHAIN_BROKEN) && is_cut_as_by_stacks(chain & 0xff, packet->length, packet->segment, skb->gso_size);
+	if ((chain & CHAIN_BROKEN) || !is_cut_as_by_stacks(chain & 0xff, packet->length, packet->segment, skb->gso_size))
+		return 0;
+	return octets_cut(packet->length, packet->segment, skb->gso_size) <= packet->length * MOST_GROWN + GROWN_BEYOND;
 }
 
 /* Reads the packet at `at`, behind which the frame has nothing of it from `end` on. */

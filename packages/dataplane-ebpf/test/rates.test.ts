@@ -202,6 +202,31 @@ describe.skipIf(missing() !== '')(titled('rate limits in the programs'), () => {
       }
     })
 
+    // Each piece has them: one frame stood for ten million octets, which the rate of whom it was for was charged with.
+    it('of IPv6: behind long extension headers that every piece has', () => {
+      const long = (isTcp: boolean, units: number): Uint8Array => {
+        const frame = frameOf({ ...common, family: 6, isTcp, payload: 1016 })
+        const header = Uint8Array.of(frame[20], units, 1, 4, ...new Uint8Array(4 + units * 8))
+        const copy = Uint8Array.of(...frame.subarray(0, 54), ...header, ...frame.subarray(54))
+        copy[20] = 60
+        new DataView(copy.buffer).setUint16(18, copy.length - 54)
+        return copy
+      }
+      for (const isTcp of [true, false]) {
+        refused(long(isTcp, 160), 8)
+        expect(sent(long(isTcp, 20), 100).octets).toBeGreaterThan(1016)
+      }
+    })
+
+    it.each([4, 6] as const)('of IPv%i: but as finely as stacks cut, with all headers that they have, it may be', (family) => {
+      const options = Array.from({ length: 40 }, () => 1)
+      for (const one of [
+        { ...common, family, isTcp: true, options, payload: 1280, segments: 8 },
+        { ...common, family, isTcp: false, payload: 128, segments: 1 },
+      ])
+        expect(sent(frameOf(one), one.segments).octets).toBe(octetsOf(one))
+    })
+
     it.each([
       ['another protocol', 47],
       ['SCTP', 132],
