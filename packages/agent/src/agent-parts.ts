@@ -41,9 +41,10 @@ export function composeParts(config: AgentConfig, options: PartsOptions): AgentP
   const { clock, logger } = world
   const { capabilities } = dataplane
   const { address, underlayMtu } = config
+  const ofEndpoints = config.endpointFlows === undefined ? {} : { endpointFlows: config.endpointFlows }
   const rest = new ReleaseRest(clock, config.bgp)
   const labels = { quarantine: () => rest.milliseconds }
-  const model = new OverlayModel({ clock, localAddresses: [address], capabilities, underlayMtu, labels })
+  const model = new OverlayModel({ clock, localAddresses: [address], capabilities, underlayMtu, labels, ...ofEndpoints })
   const synchronizer = new Synchronizer({ model, clock, logger, publish: (changes) => publish(node, changes) })
   const bfd = new DataplaneBfd({
     model,

@@ -25,6 +25,8 @@ export interface AgentConfig extends SpeakerNodeConfig {
   readonly endpoints: readonly EndpointRequest[]
   /** Largest packet of the underlay in octets; an endpoint's MTU is this minus the overhead of the widest encapsulation. */
   readonly underlayMtu: number
+  /** Most flows that policies remember of an endpoint, 1 and up; half of what the dataplane remembers of all when left out. */
+  readonly endpointFlows?: number
 }
 
 /**

@@ -12,6 +12,8 @@ import { unaskedServices } from './health/unasked-services.js'
 export function checkReconfigurable(from: AgentConfig, to: AgentConfig, parts: AgentParts): void {
   if (to.underlayMtu !== from.underlayMtu)
     throw new AgentError('agent.needs-restart', 'a change of the MTU of the underlay needs a restart')
+  if (to.endpointFlows !== from.endpointFlows)
+    throw new AgentError('agent.needs-restart', 'a change of the flows of endpoints needs a restart')
   parts.node.checkReconfigurable(to)
   checkVrfsInUse(from, to, parts)
   const problems = [

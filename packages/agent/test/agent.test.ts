@@ -203,6 +203,7 @@ describe('reconfiguration', () => {
   it.each([
     ['its address', (overlay: Overlay) => ({ ...overlay.config(A), address: IpAddress.parse(B) }), 'node.address'],
     ['its AS', (overlay: Overlay) => ({ ...overlay.config(A), bgp: { ...overlay.config(A).bgp, as: 65_001 } }), 'bgp.as'],
+    ['the flows of endpoints', (overlay: Overlay) => ({ ...overlay.config(A), endpointFlows: 9000 }), 'flows'],
     ['the MTU of the underlay', (overlay: Overlay) => ({ ...overlay.config(A), underlayMtu: 9000 }), 'MTU'],
   ])('refuses to change %s, and changes nothing', async (_name, change, named) => {
     const overlay = new Overlay()

@@ -5,6 +5,7 @@ import {
   checkTraffic,
   DATAPLANE_FEATURES,
   OverlayModel,
+  type DataplaneCapabilities,
   type DataplaneLimits,
   type DataplaneState,
   type DirectionIntent,
@@ -66,6 +67,34 @@ function program(model: OverlayModel, state: DataplaneState): DataplaneState {
   model.programmed({ status: 'applied', generation: transaction.generation, failures: [] })
   return applyToState(state, transaction)
 }
+
+/** Of a model with one endpoint: what its port, and that of the underlay, may have of flows. */
+function flowLimits(capabilities: Pick<DataplaneCapabilities, 'limits' | 'features'>, options: { endpointFlows?: number } = {}): unknown[] {
+  const localAddresses = [IpAddress.parse('192.0.2.1')]
+  const model = new OverlayModel({
+    clock: new ManualClock(),
+    localAddresses,
+    capabilities: { encapsulations: ['mpls-udp'], ...capabilities },
+    ...options,
+  })
+  model.setVrfs([vrf('red', 1)])
+  model.addEndpoint(endpoint(1))
+  return program(model, emptyState()).ports.map(({ kind, maxFlows }) => [kind, maxFlows])
+}
+
+test('an endpoint may have half of the flows that the dataplane remembers, or as many as is said', () => {
+  const features = ['policy'] as const
+  const [uplink, none] = [
+    ['uplink', undefined],
+    ['endpoint', undefined],
+  ]
+  expect(flowLimits({ limits: { ...LIMITS, flows: 1001 }, features })).toEqual([uplink, ['endpoint', 501]])
+  expect(flowLimits({ limits: { ...LIMITS, flows: 1001 }, features }, { endpointFlows: 2000 })).toEqual([uplink, ['endpoint', 2000]])
+  const { flows: _, ...without } = { flows: 0, ...LIMITS }
+  expect(flowLimits({ limits: without, features })).toEqual([uplink, none])
+  expect(flowLimits({ limits: without, features }, { endpointFlows: 7 })).toEqual([uplink, ['endpoint', 7]])
+  expect(flowLimits({ limits: { ...LIMITS, flows: 1001 }, features: [] }, { endpointFlows: 7 })).toEqual([uplink, none])
+})
 
 test('routes that the dataplane has no room for wait for others to go, and are not installed meanwhile', () => {
   const model = modelWith({ routes: 3 })

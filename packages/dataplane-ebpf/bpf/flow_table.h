@@ -14,6 +14,10 @@
 #define OTHER_LIFETIME 600000
 /* As long as a host waits for fragments (RFC 1122 §3.3.2). */
 #define FRAGMENT_LIFETIME 60000
+/* Of a port with more than half of its flows, what may well have ended is remembered for a sixteenth of its lifetime: all but connections that are established. */
+#define CROWDED_SHIFT 4
+/* For how long a count is believed, in `count_time`: six times as long as from one to the next. */
+#define COUNT_LIFETIME 60
 
 #define TCP_FIN_OR_RST 0x05
 #define TCP_SYN_AND_ACK 0x12
@@ -28,6 +32,12 @@
 static __always_inline __u64 milliseconds(void)
 {
 	return bpf_ktime_get_coarse_ns() / 1000000;
+}
+
+/* Time of counts, in 2^30 nanoseconds. */
+static __always_inline __u32 count_time(void)
+{
+	return bpf_ktime_get_coarse_ns() >> 30;
 }
 
 /* Whether what was seen then is too old. Another CPU may have seen it since the clock was read: what is newer than now is not. */

@@ -67,10 +67,17 @@ __noinline int is_allowed_flow(struct port *port)
 	return 0;
 }
 
-/* Whether the port has as many flows as it may. A pass that counts them does not see those that are opened behind it: as these end, the count goes below zero. */
+/*
+ * Whether the port has as many flows as it may. A pass that counts them does not see those that are opened behind it: as these end, the count goes below zero.
+ * Once the process is gone nobody takes away what has ended: then there is no limit, or a port would open no flow any more.
+ */
 static __always_inline int has_all_flows(const struct port *port, const struct flow_count *count)
 {
-	return (__s64)(__s32)count->count >= (__s64)port->max_flows;
+	__u32 counted = count->recount;
+
+	if ((__s64)(__s32)count->count < (__s64)port->max_flows)
+		return 0;
+	return !(counted & COUNTED) || ((count_time() - counted) & ~COUNTED) <= COUNT_LIFETIME;
 }
 
 /* Remembers a flow that was just allowed; a drop reason when the port has as many as it may. */

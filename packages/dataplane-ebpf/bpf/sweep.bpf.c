@@ -51,14 +51,31 @@ static long sweep_count(struct bpf_map *map, __u32 *turn, __u32 *value, struct s
 	if (!READ_SWEPT(sweeping, turn, entry))
 		return 1;
 	count = bpf_map_lookup_elem(&flow_counts, &entry.port);
-	if (count)
+	if (count) {
 		count->count = count->recount;
+		count->recount = COUNTED | count_time();
+	}
 	return 0;
 }
 
-static __always_inline int is_allowed_no_more(const struct port *port, const struct flow *flow)
+/* Whether a flow of the port has ended. Verified once, whatever is known where it is called. */
+__noinline int is_allowed_no_more(const struct flow_key *key, const struct flow *flow)
 {
-	return !port || !port->policy_version || flow->version < port->policy_since || is_over(flow->seen, flow->lifetime);
+	struct flow_count *count;
+	struct port *port;
+	__u32 zone, shift = 0;
+
+	if (!key || !flow)
+		return 1;
+	zone = key->zone;
+	port = port_of(&zone);
+	if (!port || !port->policy_version || flow->version < port->policy_since)
+		return 1;
+	count = bpf_map_lookup_elem(&flow_counts, &zone);
+	/* Less than nothing is left where the port has more than half of the flows that it may have; that has no branch, each of which the verifier follows. */
+	if (count && flow->lifetime != TCP_ESTABLISHED)
+		shift = ((__s64)port->max_flows - 2 * (__s64)(__s32)count->count) >> 63 & CROWDED_SHIFT;
+	return is_over(flow->seen, flow->lifetime >> shift);
 }
 
 struct swept_flow {
@@ -70,17 +87,15 @@ static long sweep_flow(struct bpf_map *map, __u32 *turn, __u32 *value, struct sw
 {
 	struct swept_flow entry;
 	struct flow_count *count;
-	struct port *port;
 	struct flow *flow;
 
 	if (!READ_SWEPT(sweeping, turn, entry))
 		return 1;
-	port = port_of(&entry.key.zone);
-	if (is_allowed_no_more(port, &entry.flow)) {
+	if (is_allowed_no_more(&entry.key, &entry.flow)) {
 		flow = bpf_map_lookup_elem(&flows, &entry.key);
 		if (!flow)
 			return 0;
-		if (is_allowed_no_more(port, flow)) {
+		if (is_allowed_no_more(&entry.key, flow)) {
 			map_delete(&flows, &entry.key);
 			return 0;
 		}

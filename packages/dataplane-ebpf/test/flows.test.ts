@@ -80,6 +80,86 @@ describe.skipIf(missing() !== '')(titled('flows that policies remember'), () => 
     expect(await send(1)).toBe('no-route')
   })
 
+  it('end sooner when their port has more than half of what it may, but for established connections', async () => {
+    const quietFor = (milliseconds: number, lifetime?: number): void => {
+      for (const [key, value] of flows()) {
+        const view = new View(FLOW, value)
+        view.setLarge('seen', view.getLarge('seen') - milliseconds)
+        if (lifetime !== undefined) view.set('lifetime', lifetime)
+        maps().set('flows', key, view.bytes)
+      }
+    }
+    const TCP_ESTABLISHED = 7_440_000
+    await router.apply(transaction(1, 6, [{ verdict: 'allow' }]))
+    for (const port of [1, 2, 3]) expect(await send(port)).toBe('no-route')
+    quietFor(17_000)
+    sweep()
+    expect(counted()).toBe(3)
+    expect(await send(4)).toBe('no-route')
+    quietFor(1000)
+    sweep()
+    expect([flows().length, counted()]).toEqual([4, 4])
+    quietFor(2000)
+    sweep()
+    expect([flows().length, counted()]).toEqual([1, 1])
+    for (const port of [5, 6, 7, 8, 9]) expect(await send(port)).toBe('no-route')
+    quietFor(1_000_000, TCP_ESTABLISHED)
+    sweep()
+    expect([flows().length, counted()]).toEqual([6, 6])
+    expect(await send(10)).toBe('flow-limit')
+  })
+
+  // What has ended is taken away by the process alone: a port would come to its limit by flows that are over, and stay there.
+  it('have no limit once nobody has counted them for a minute', async () => {
+    const COUNTED = 0x8000_0000
+    await router.apply(transaction(1, 1, [{ verdict: 'allow' }]))
+    expect([await send(1), await send(2)]).toEqual(['no-route', 'flow-limit'])
+    sweep()
+    const recounted = (): number => new View(FLOW_COUNT, maps().get('flow_counts', PORT)).get('recount')
+    const time = recounted() - COUNTED
+    expect(time).toBeGreaterThan(0)
+    const countedAt = (at: number): void =>
+      maps().set('flow_counts', PORT, new View(FLOW_COUNT).set('count', 1).set('recount', COUNTED + ((at >>> 0) % COUNTED)).bytes)
+    countedAt(time - 50)
+    expect(await send(2)).toBe('flow-limit')
+    countedAt(time - 70)
+    expect(await send(2)).toBe('no-route')
+    sweep()
+    expect([flows().length, counted(), await send(3)]).toEqual([2, 2, 'flow-limit'])
+  })
+
+  it('of one port stay when another one opens more than there is room for', async () => {
+    const OTHER = 8
+    const { ports, policies, ...rest } = transaction(1, 512, [{ verdict: 'allow' }])
+    const [port] = ports.set
+    const [policy] = policies?.set ?? []
+    await router.apply({
+      ...rest,
+      ports: { set: [port, { ...port, id: OTHER }], remove: [] },
+      policies: { set: [policy, { ...policy, id: 2, port: OTHER }], remove: [] },
+    })
+    const frameOf = (sourcePort: number): Uint8Array => {
+      const packet = testPacket({ source: '10.0.0.1', destination: '10.0.0.2', sourcePort })
+      const frame = new Uint8Array(ETHERNET + packet.length)
+      frame.set([0x08, 0x00], 12)
+      frame.set(packet, ETHERNET)
+      return frame
+    }
+    maps().set('devices', 1, wordBytes(OTHER))
+    for (let sourcePort = 1; sourcePort <= 20; sourcePort++) router.run('egress', frameOf(sourcePort))
+    const ofOther = (): number => flows().filter(([key]) => new View(FLOW_KEY, key).get('zone') === OTHER).length
+    expect(ofOther()).toBe(20)
+    maps().set('devices', 1, wordBytes(PORT))
+    const before = await router.counters()
+    for (let sourcePort = 1; sourcePort <= 4000; sourcePort++) router.run('egress', frameOf(sourcePort))
+    expect(ofOther()).toBe(20)
+    expect(flows().length).toBe(532)
+    const slot = DROP_REASONS.indexOf('flow-limit')
+    expect((await router.counters()).drops[slot] - before.drops[slot]).toBe(4000 - 512)
+    sweep()
+    expect([ofOther(), counted()]).toEqual([20, 512])
+  })
+
   // A pass writes what it has counted, and flows are opened behind it.
   it('end by a change of policies, though fewer were counted, and leave room for others', async () => {
     await router.apply(transaction(1, 2, [{ verdict: 'allow' }]))

@@ -14,6 +14,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { canonicalText } from '../../core/src/fib/canonical.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
+import { View } from '../src/layout/struct.js'
+import { FLOW_COUNT } from '../src/layout/structs/policy.js'
 import { FaultyNative, type Fails } from './support/faulty-native.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
@@ -207,7 +209,14 @@ describe.skipIf(missing() !== '')(titled('what the kernel refuses while a transa
     vi.useRealTimers()
   })
 
-  const beside = (): unknown => Object.fromEntries(BESIDE.map((map) => [map, [...router.parts.maps.entries(map)].map(String).toSorted()]))
+  /** An element as it is but for when flows were counted, which is another time each time. */
+  const timeless = (map: string, [key, value]: readonly [Uint8Array, Uint8Array]): string => {
+    if (map !== 'flow_counts') return `${key},${value}`
+    const count = new View(FLOW_COUNT, value)
+    return `${key}: ${count.get('count')}${count.get('recount') >= 0x8000_0000 ? ', counted' : `, ${count.get('recount')}`}`
+  }
+  const beside = (): unknown =>
+    Object.fromEntries(BESIDE.map((map) => [map, Array.from(router.parts.maps.entries(map), (entry) => timeless(map, entry)).toSorted()]))
   const attach = async (): Promise<void> => {
     for (const port of PORTS)
       await router.attachPort(port, {

@@ -43,6 +43,7 @@ function setUp(): {
   readonly send: (port: number, packet: Uint8Array) => Verdict
   readonly wait: (seconds: number) => void
   readonly out: PacketOut
+  readonly engine: ForwardingEngine
 } {
   let now = 0
   const engine = new ForwardingEngine({ limits: LIMITS, clock: { now: () => now } })
@@ -51,6 +52,7 @@ function setUp(): {
   const buffer = new Uint8Array(HEADROOM + 2048)
   return {
     out,
+    engine,
     wait: (seconds) => void (now += seconds * 1000),
     send: (port, packet) => {
       buffer.set(packet, HEADROOM)
@@ -122,6 +124,29 @@ it('remembers a connection for as long as any that begins by the ports of one th
   send(1, tcp(false, SYN))
   wait(600)
   expect(send(2, tcp(true, ACK))).toBe(DROP)
+})
+
+it('ends what is quiet sooner where a port has more than half of what it may, but for connections, and lets others be opened in its place', () => {
+  const { send, wait, engine } = setUp()
+  const [port] = tables().ports.set
+  const { routes: _, ...rest } = tables()
+  const change = { ...rest, generation: 2, routes: new RouteBatch(), ports: all({ ...port, maxFlows: 3 }) }
+  expect(engine.apply({ ...change, vrfs: none, nextHops: none, groups: none, policies: none, services: none })).toMatchObject({
+    status: 'applied',
+  })
+  const open = (sourcePort: number): Verdict => send(1, testPacket({ source: A, destination: B, sourcePort, destinationPort: 53 }))
+  const isRefused = (sourcePort: number): boolean => open(sourcePort) === DROP
+  send(1, tcp(false, SYN))
+  expect(send(2, tcp(true, SYN_ACK))).toBe(DELIVER)
+  expect([1, 2, 3, 4].map(open)).toEqual([DELIVER, DELIVER, DROP, DROP])
+  wait(18)
+  // A refused one takes some away that have ended: each slot of the table is looked at in the end.
+  for (let turn = 0; turn < 1000; turn++) expect(isRefused(3)).toBe(true)
+  wait(1)
+  let refused = 0
+  while (isRefused(3) && refused < 100_000) refused++
+  expect(refused).toBeLessThan(20_000)
+  expect(send(2, tcp(true, ACK))).toBe(DELIVER)
 })
 
 it('gives the addresses of a service back while the flow is remembered, and not to a reply that comes too late', () => {

@@ -93,6 +93,8 @@ export interface DataplaneSection {
   readonly fibBlocks?: number
   /** For `ebpf`: most flows that policies remember, and that services and pools do, 1,024–4,194,304; default 65,536. */
   readonly flows?: number
+  /** Most flows that policies remember of an endpoint, 1–4,194,304; default half of what the dataplane remembers of all. */
+  readonly endpointFlows?: number
   /** For `ebpf`: most endpoints, 1–4,194,304; default 16,384. */
   readonly ports?: number
   /**

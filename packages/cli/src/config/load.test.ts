@@ -390,6 +390,13 @@ describe('configuration of a node', () => {
     expect(parseNode('node.yaml', text).dataplane).toEqual(dataplane)
   })
 
+  it('hands on how many flows an endpoint may have, of a dataplane of any kind', () => {
+    const parsed = (dataplane: string): unknown =>
+      resolveNode(parseNode('node.yaml', GOOD.replace('{ kind: memory }', dataplane))).endpointFlows
+    expect(parsed('{ kind: memory }')).toBeUndefined()
+    for (const kind of ['memory', 'tun', 'ebpf']) expect(parsed(`{ kind: ${kind}, endpointFlows: 5000 }`)).toBe(5000)
+  })
+
   it('gives a limit of an endpoint a burst where none is said', () => {
     const limited = (limits: string): unknown =>
       resolveNode(parseNode('node.yaml', GOOD.replace('ifname: eth0', `ifname: eth0, rateLimits: ${limits}`))).endpoints[0].rateLimits

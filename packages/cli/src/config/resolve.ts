@@ -13,6 +13,7 @@ export const DEFAULT_UNDERLAY_MTU = 1_500
  * @param found what the machine says where the document does not
  */
 export function resolveNode(document: NodeDocument, found: { readonly underlayMtu?: number } = {}): AgentConfig {
+  const { endpointFlows } = document.dataplane ?? {}
   const hasVni = document.vrfs?.some(({ vni }) => vni !== undefined) === true
   return {
     ...resolveSpeaker(document, hasVni ? [...DEFAULT_FAMILIES, 'l2vpn-evpn'] : DEFAULT_FAMILIES),
@@ -20,6 +21,7 @@ export function resolveNode(document: NodeDocument, found: { readonly underlayMt
     endpoints: (document.endpoints ?? []).map(resolveEndpoint),
     traffic: resolveTraffic(document),
     underlayMtu: document.dataplane?.underlayMtu ?? found.underlayMtu ?? DEFAULT_UNDERLAY_MTU,
+    ...(endpointFlows === undefined ? {} : { endpointFlows }),
   }
 }
 

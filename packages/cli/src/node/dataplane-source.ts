@@ -25,7 +25,7 @@ export interface ChosenDataplane {
  */
 export async function chooseDataplane(document: NodeDocument, logger: Logger): Promise<ChosenDataplane> {
   // What only the eBPF dataplane has is handed on as it is: what is left out is for it to choose.
-  const { kind = 'tun', inProcess = false, underlayMtu: configured, uplink: named, ...ofEbpf } = document.dataplane ?? {}
+  const { kind = 'tun', inProcess = false, underlayMtu: configured, endpointFlows: _, uplink: named, ...ofEbpf } = document.dataplane ?? {}
   const addresses = [IpAddress.parse(document.node.address)]
   switch (kind) {
     case 'memory': {

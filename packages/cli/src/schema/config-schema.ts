@@ -189,6 +189,12 @@ const nodeKeys = {
         description: 'for ebpf: memory of the FIB in KiB, default a quarter of the routes and at least 65536',
       },
       flows: size(1024, 'most flows of policies, and of services and pools each', 65_536),
+      endpointFlows: {
+        type: 'integer',
+        minimum: 1,
+        maximum: MOST,
+        description: 'most flows of policies of an endpoint, default half of those of all',
+      },
       ports: size(1, 'most endpoints', 16_384),
       pinDirectory: {
         ...path,

@@ -19,6 +19,7 @@ export class EndpointState {
     readonly label: number,
     readonly vrf: VrfState,
     readonly intent: EndpointIntent,
+    readonly maxFlows: number | undefined,
   ) {}
 
   /** Packets may come from its addresses, and from what static routes send to it: it is the router of those. */
@@ -30,7 +31,8 @@ export class EndpointState {
     const allowedSources = [...addresses.map((address) => IpPrefix.of(address)), ...behind]
     const ethernet = link === 'ethernet' ? { link: { mac: ROUTER_MAC } } : {}
     const limited = rateLimits === undefined ? {} : { rateLimits }
-    return { id: this.port, kind: 'endpoint', vrf: this.vrf.id, allowedSources, gateways, mtu, ...ethernet, ...limited }
+    const counted = this.maxFlows === undefined ? {} : { maxFlows: this.maxFlows }
+    return { id: this.port, kind: 'endpoint', vrf: this.vrf.id, allowedSources, gateways, mtu, ...ethernet, ...limited, ...counted }
   }
 }
 

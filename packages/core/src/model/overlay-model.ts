@@ -1,6 +1,7 @@
 import type { Clock } from '@heddle/io'
 import { IpPrefix, type IpAddress, type RouteTarget } from '@heddle/wire'
 import type { DataplaneCapabilities, DataplaneState } from '../dataplane/dataplane.js'
+import { hasFeature } from '../dataplane/feature.js'
 import type { Encapsulation } from '../dataplane/objects.js'
 import type { ApplyReport, FibTransaction } from '../dataplane/transaction.js'
 import type { MirrorDirection } from '../dataplane/mirror.js'
@@ -48,6 +49,11 @@ export interface OverlayModelOptions {
   readonly maximumPaths?: number
   /** Largest packet of the underlay, octets; 1,500 when left out. */
   readonly underlayMtu?: number
+  /**
+   * Most flows that policies remember of an endpoint, 1 and up, where the dataplane has policies; half of what it remembers of all (`limits.flows`) when
+   * left out, so that none pushes out those of all others.
+   */
+  readonly endpointFlows?: number
 }
 
 /** Id of the port to the underlay. */
@@ -210,7 +216,7 @@ export class OverlayModel {
     const isSame = before?.addresses.every((address) => intent.addresses.some((own) => own.equals(address))) === true
     const label = this.#ids.takeLabel(name, isSame ? this.#adopted?.labels.get(`port ${before?.port}`) : undefined)
     const port = before !== undefined && this.#ids.ports.claim(before.port) ? before.port : this.#ids.ports.take()
-    const endpoint = new EndpointState(port, label, vrf, intent)
+    const endpoint = new EndpointState(port, label, vrf, intent, this.#maxFlows)
     this.#endpoints.set(name, endpoint)
     this.#fib.objects.ports.want(port, endpoint.portObject)
     this.#fib.objects.labels.want(label, { label, action: { type: 'pop-forward', port }, sources: vrf.id })
@@ -370,6 +376,13 @@ export class OverlayModel {
   #learnLiveness(state: DataplaneState): void {
     const remotes = this.#liveness.learn(state)
     this.#changes.touchRemote(this.#vrfs.values(), (nextHop) => remotes.has(String(nextHop)))
+  }
+
+  get #maxFlows(): number | undefined {
+    const { capabilities, endpointFlows } = this.#options
+    if (!hasFeature(capabilities, 'policy')) return undefined
+    const { flows } = capabilities.limits
+    return endpointFlows ?? (flows === undefined ? undefined : Math.ceil(flows / 2))
   }
 
   get #admitted(): Admitted {

@@ -78,6 +78,9 @@ struct fragmented {
 	__u32 mirror;
 };
 
+/* Set in `recount` while nobody counts: the rest of it is when that was done last, in `count_time`. */
+#define COUNTED 0x80000000
+
 /* Flows of a port that has a limit: now, below zero where more have ended than were counted, and as far as they have been counted anew. */
 struct flow_count {
 	__u32 count;

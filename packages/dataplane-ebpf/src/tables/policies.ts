@@ -164,7 +164,8 @@ export class Policies {
     if (maxFlows === undefined) this.#maps.delete('flow_counts', id)
     else if (this.#maps.get('flow_counts', id) === undefined) {
       this.#maps.set('flow_counts', id, new View(FLOW_COUNT).bytes)
-      this.#isUncounted = true
+      // One without policies has no flows, and is counted when it gets some: a count of all flows takes long.
+      if (this.#ports.has(id)) this.#isUncounted = true
     }
   }
 

@@ -1,3 +1,4 @@
+import { crowdedLifetime } from './lifetime.js'
 import { lock, unlock } from './lock.js'
 import { OwnerCounts } from './owner-counts.js'
 import type { Tuple } from './tuple.js'
@@ -171,7 +172,7 @@ export class FlowTable {
    * @param data its first words; the rest is zero
    */
   insert(now: number, lifetime: number, owner: number, state = 0, data?: ArrayLike<number>): number {
-    this.#sweep(now)
+    this.sweep(now)
     const bucket = this.#bucket()
     lock(this.#locks, bucket / WAYS)
     const there = this.#findIn(bucket)
@@ -200,6 +201,19 @@ export class FlowTable {
   touch(slot: number, now: number, lifetime: number): void {
     this.#seen[slot] = now
     this.#lifetime[slot] = lifetime
+  }
+
+  /**
+   * Takes some entries that are too old away, so that nothing counts for long that nobody asks for.
+   *
+   * @param crowded owner of which what may well have ended is taken away sooner: it has more than half of what it may
+   */
+  sweep(now: number, crowded?: number): void {
+    const first = Atomics.add(this.#header, HAND, SWEEP)
+    for (let turn = 0; turn < SWEEP; turn++) {
+      const slot = (first + turn) & (this.capacity - 1)
+      if (this.#isUsed(slot) && !this.#isAlive(slot, now, this.owner[slot] === crowded)) this.remove(slot)
+    }
   }
 
   /** Removes the entry of a slot, and its peer. */
@@ -314,8 +328,9 @@ export class FlowTable {
     return (Atomics.load(this.#words, slot) & USED) !== 0
   }
 
-  #isAlive(slot: number, now: number): boolean {
-    return now - this.#seen[slot] < this.#lifetime[slot]
+  #isAlive(slot: number, now: number, isCrowded = false): boolean {
+    const lifetime = this.#lifetime[slot]
+    return now - this.#seen[slot] < (isCrowded ? crowdedLifetime(lifetime) : lifetime)
   }
 
   /** A slot for a new entry: a free one, one whose entry is too old, or else the quietest. The bucket's lock is held. */
@@ -347,15 +362,6 @@ export class FlowTable {
     lock(this.#locks, bucket)
     if (this.#isUsed(peer) && this.data[peer * this.dataWords + this.#peerWord] === slot + 1) this.#take(peer)
     unlock(this.#locks, bucket)
-  }
-
-  /** Takes some entries that are too old away, so that nothing counts for long that nobody asks for. */
-  #sweep(now: number): void {
-    const first = Atomics.add(this.#header, HAND, SWEEP)
-    for (let turn = 0; turn < SWEEP; turn++) {
-      const slot = (first + turn) & (this.capacity - 1)
-      if (this.#isUsed(slot) && !this.#isAlive(slot, now)) this.remove(slot)
-    }
   }
 }
 

@@ -31,6 +31,14 @@ export function nextState(state: number, { protocol, flags }: Tuple, isReply: bo
   return protocol === IP_PROTOCOL_TCP && (flags & (TCP_FIN | TCP_RST)) !== 0 ? replied | CLOSING : replied
 }
 
+/** Of the lifetime, for one of those that hold more than half of what they may. */
+const CROWDED_SHARE = 1 / 16
+
+/** How long a flow may be quiet whose owner has more than half of what it may: less, unless it is an established connection. */
+export function crowdedLifetime(lifetime: number): number {
+  return lifetime === TCP_ESTABLISHED ? lifetime : lifetime * CROWDED_SHARE
+}
+
 /** How long a flow in `state` may be quiet. */
 export function lifetimeOf(state: number, { protocol }: Tuple): number {
   if (protocol === IP_PROTOCOL_TCP) return (state & (REPLIED | CLOSING)) === REPLIED ? TCP_ESTABLISHED : TCP_TRANSITORY

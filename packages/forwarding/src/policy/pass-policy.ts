@@ -81,8 +81,10 @@ export function passPolicy(context: Context, port: Port, isOut: boolean): number
     mirrorTo(context, port, isOut, mirror)
     if (!judgement.allowed) return REASON.policy
     if (isTracked && context.learns) {
-      const { maxFlows } = port.object
-      if (maxFlows !== undefined && flows.owned(port.object.id) >= maxFlows) return REASON['flow-limit']
+      const { id, maxFlows = Number.POSITIVE_INFINITY } = port.object
+      // Where it may open none nobody else may open some, and take away what has ended.
+      if (flows.owned(id) * 2 > maxFlows) flows.sweep(now, id)
+      if (flows.owned(id) >= maxFlows) return REASON['flow-limit']
       opening[VERSION] = policy.version
       opening[KIND] = tuple.kind
       opening[ICMP] = icmpOf(tuple)
