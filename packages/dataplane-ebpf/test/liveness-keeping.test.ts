@@ -65,6 +65,7 @@ class Place {
     const sockets = {
       serve: () => this.serves(),
       pause: () => undefined,
+      expect: () => undefined,
       close: () => this.closed.push('sockets'),
       send: ({ remote }: LivenessObject, packet: Uint8Array) =>
         this.sent.push(`${remote} ${decodeBfdPacket(new ByteReader(packet, 'bfd')).state}`),
