@@ -43,12 +43,6 @@ static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, st
 	result = parse(skb, packet, ETHERNET, skb->len);
 	if (result == GOES_ON && !is_of_a_stack(skb, packet))
 		result = REASON_INNER_MALFORMED;
-	/* What cannot be cut off would be sent with the packet, which is judged and charged without. */
-	if (result == GOES_ON) {
-		trim(skb, packet->at + packet->length);
-		if (packet->at + packet->length != skb->len)
-			result = REASON_INNER_MALFORMED;
-	}
 	note(work, NOTE_PARSE, result, packet->length, packet->ttl);
 	if (result != GOES_ON)
 		return result;

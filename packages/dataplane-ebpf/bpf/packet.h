@@ -315,7 +315,7 @@ static __always_inline __u32 kept_octets(__u32 protocol)
 /* Cuts off what follows the packet. */
 static __always_inline void trim(struct __sk_buff *skb, __u32 end)
 {
-	/* Where the kernel has seen headers behind the end, it shortens nothing: what stays is padding of a frame from the underlay. */
+	/* Where the kernel has seen headers behind the end, it shortens nothing: what stays is padding of the frame. */
 	if (skb->len > end && !skb->gso_size)
 		bpf_skb_change_tail(skb, end, 0);
 }

@@ -63,6 +63,7 @@ __noinline int answer_gateway(struct __sk_buff *skb, __u32 port_id, struct port 
 		return GOES_ON;
 	if (!is_gateway(port, packet->family, packet->destination))
 		return GOES_ON;
+	trim(skb, packet->at + packet->length);
 	/* RFC 1624: the sum changes by the type alone, and a checksum that was wrong stays wrong. */
 	sum = (~half_at(octets + 2) & 0xffff) + (~(octets[0] << 8) & 0xffff);
 	octets[0] = packet->family == 4 ? 0 : 129;

@@ -186,15 +186,6 @@ describe.skipIf(lack !== '')(titled('checksums that a pod leaves to the device',
     expect(await send([{ packet }])).toMatchObject({ refused: 0 })
   })
 
-  // It was judged and charged by what its header says, and sent whole: the kernel shortens no frame by what it is to sum up.
-  it.each([4, 6] as const)('keep nothing behind a packet, of IPv%i', async (family) => {
-    const short = fresh(family, UDP, 0)
-    const packet = Uint8Array.of(...short, ...new Uint8Array(1400 - short.length))
-    expect(await send([{ packet, place: ETHERNET + packet.length - 2 }])).toEqual({ refused: 1, left: [] })
-    const { refused, left } = await send([{ packet }])
-    expect([refused, left.map(known)]).toEqual([0, [known(short)]])
-  })
-
   it.each([
     ['TCP over IPv4', 4, TCP, GSO_TCPV4],
     ['TCP over IPv6', 6, TCP, GSO_TCPV6],
