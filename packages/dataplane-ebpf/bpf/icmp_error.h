@@ -13,26 +13,27 @@
 /* Longest error, its own header included (RFC 1812 §4.3.2.3, RFC 4443 §2.4 c). */
 #define MAX_ERROR_IPV4 576
 #define MAX_ERROR_IPV6 1280
-/* Errors in a row, and nanoseconds that earn another one; on each CPU. */
+/* Errors in a row about what a port sends, or is sent, and nanoseconds that earn another one; on each CPU. */
 #define ERROR_BURST 100
 #define ERROR_INTERVAL 1000000ULL
 
-static __always_inline int may_tell(void)
+/* One who has many packets dropped takes no errors from others: ports, whose numbers are small, share a bucket with few. `port`: NONE for what is of no port */
+static __always_inline int may_tell(__u32 port)
 {
-	__u32 zero = 0;
-	struct error_limit *limit = bpf_map_lookup_elem(&error_limits, &zero);
+	__u32 place = port % ERROR_BUDGETS;
+	struct error_budget *budget = bpf_map_lookup_elem(&error_budgets, &place);
 	__u64 now = bpf_ktime_get_ns(), earned;
 
-	if (!limit)
+	if (!budget)
 		return 0;
-	earned = (now - limit->at) / ERROR_INTERVAL;
+	earned = (now - budget->at) / ERROR_INTERVAL;
 	if (earned) {
-		limit->at += earned * ERROR_INTERVAL;
-		limit->tokens = limit->tokens + earned > ERROR_BURST ? ERROR_BURST : limit->tokens + earned;
+		budget->at += earned * ERROR_INTERVAL;
+		budget->tokens = budget->tokens + earned > ERROR_BURST ? ERROR_BURST : budget->tokens + earned;
 	}
-	if (!limit->tokens)
+	if (!budget->tokens)
 		return 0;
-	limit->tokens--;
+	budget->tokens--;
 	return 1;
 }
 
@@ -162,7 +163,7 @@ __noinline int become_error(struct __sk_buff *skb, struct packet *packet, __u32 
 	/* No sender may believe less (RFC 8201 §4). */
 	if (is_too_big && packet->family == 6 && packet->mtu < LEAST_MTU_IPV6)
 		return 0;
-	if (!may_be_answered(skb, packet) || !may_tell())
+	if (!may_be_answered(skb, packet) || !may_tell(packet->port))
 		return 0;
 	port_id = packet->port;
 	port = port_of(&port_id);

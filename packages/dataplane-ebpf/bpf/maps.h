@@ -364,18 +364,20 @@ struct {
 } tails SEC(".maps");
 
 /* Bucket of tokens for ICMP errors. */
-struct error_limit {
+struct error_budget {
 	__u64 tokens;
 	/* Nanoseconds; what was earned until then is among the tokens. */
 	__u64 at;
 };
 
+#define ERROR_BUDGETS 1024
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, ERROR_BUDGETS);
 	__type(key, __u32);
-	__type(value, struct error_limit);
-} error_limits SEC(".maps");
+	__type(value, struct error_budget);
+} error_budgets SEC(".maps");
 
 /* Counts a packet in a slot, without a call. */
 static __always_inline void count_quickly(__u32 slot, __u64 octets)

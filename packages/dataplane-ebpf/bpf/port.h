@@ -88,6 +88,8 @@ __noinline int answer_gateway(struct __sk_buff *skb, __u32 port_id, struct port 
 /* Whether the packet may go on from its port. */
 static __always_inline int accept(struct __sk_buff *skb, __u32 port_id, struct port *port, struct packet *packet)
 {
+	__u32 octets;
+
 	if (packet->segment > port->mtu) {
 		packet->mtu = port->mtu;
 		return REASON_MTU_EXCEEDED;
@@ -95,7 +97,12 @@ static __always_inline int accept(struct __sk_buff *skb, __u32 port_id, struct p
 	if (!may_come_from(port, packet))
 		return REASON_SOURCE_ADDRESS;
 	if (port->limits >> DIRECTION_EGRESS & 1) {
-		if (!is_within_rate(port_id, DIRECTION_EGRESS, octets_cut(packet->length, packet->segment, skb->gso_size)))
+		octets = octets_cut(packet->length, packet->segment, skb->gso_size);
+		trim(skb, packet->at + packet->length);
+		/* What the kernel does not cut off will be sent. */
+		if (octets < skb->len - packet->at)
+			octets = skb->len - packet->at;
+		if (!is_within_rate(port_id, DIRECTION_EGRESS, octets))
 			return REASON_EGRESS_RATE;
 	}
 	return port->gateway_count ? answer_gateway(skb, port_id, port, packet) : GOES_ON;

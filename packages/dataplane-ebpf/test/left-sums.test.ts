@@ -1,4 +1,4 @@
-import { dropsOf } from '@heddle/core'
+import { dropsOf, type DropReason } from '@heddle/core'
 import { testPacket, testSegment } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Capture } from '../../dataplane-tun/test/support/capture.js'
-import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { emptyTransaction, POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
@@ -102,8 +102,11 @@ describe.skipIf(lack !== '')(titled('checksums that a pod leaves to the device',
     return Uint8Array.from(protocol === TCP ? testSegment({ ...ends, options: [], flags: 0x10 }) : testPacket(ends))
   }
 
-  /** Sends frames by hand; how many were taken for malformed, and what left of this flow. */
-  async function send(frames: readonly Sent[]): Promise<{ readonly refused: number; readonly left: Uint8Array[] }> {
+  /** Sends frames by hand; how many were dropped for the reason, and what left of this flow. */
+  async function send(
+    frames: readonly Sent[],
+    reason: DropReason = 'inner-malformed',
+  ): Promise<{ readonly refused: number; readonly left: Uint8Array[] }> {
     const lines = frames.map(({ packet, place, start = place === undefined ? 0 : ETHERNET + transportOf(packet), kind = 0, size = 0 }) => {
       const frame = Uint8Array.of(...new Uint8Array(12), ...(isV6(packet) ? [0x86, 0xdd] : [8, 0]), ...packet)
       if (place !== undefined && place === rightPlace(packet)) new DataView(frame.buffer).setUint16(place, pseudoSum(packet))
@@ -118,11 +121,11 @@ describe.skipIf(lack !== '')(titled('checksums that a pod leaves to the device',
       ]
       return [...words, Buffer.from(frame).toString('hex')].join(' ')
     })
-    const before = dropsOf(await routers.a.counters(), 'inner-malformed')
+    const before = dropsOf(await routers.a.counters(), reason)
     const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), 'python3', SCRIPT]
     const taken = Number(execFileSync('ip', argv, { input: `${lines.join('\n')}\n`, encoding: 'utf8' }))
     expect(taken).toBe(frames.length)
-    const refused = dropsOf(await routers.a.counters(), 'inner-malformed') - before
+    const refused = dropsOf(await routers.a.counters(), reason) - before
     const left: Uint8Array[] = []
     const isOurs = (packet: Uint8Array): boolean => packet[9] === UDP && packet[22] === 6635 >> 8 && packet[23] === (6635 & 0xff)
     await expect
@@ -184,6 +187,37 @@ describe.skipIf(lack !== '')(titled('checksums that a pod leaves to the device',
       expect([place, refused, left.length]).toEqual([place, 1, 0])
     }
     expect(await send([{ packet }])).toMatchObject({ refused: 0 })
+  })
+
+  // The kernel shortens no frame by what it is to sum up: a rate was charged with what the header of the packet says, and all of the frame was sent.
+  it.each([4, 6] as const)('are charged to a rate as far behind the packet as they are, of IPv%i', async (family) => {
+    const begun = siteTransaction('a', 2, 4)
+    const limits = { egress: { bitsPerSecond: 800, burstOctets: 2000 } }
+    const limited = begun.ports.set.map((each) => ({ ...each, rateLimits: limits }))
+    expect(await routers.a.apply({ ...emptyTransaction(2), ports: { set: limited, remove: [] } })).toMatchObject({ failures: [] })
+    const packets = Array.from({ length: 5 }, () => {
+      const short = fresh(family, UDP, 8)
+      return Uint8Array.of(...short, ...new Uint8Array(1400 - short.length))
+    })
+    const place = ETHERNET + 1400 - 2
+    try {
+      const { refused, left } = await send(
+        packets.map((packet) => ({ packet, place })),
+        'egress-rate',
+      )
+      expect([refused, left.length]).toEqual([3, 2])
+      // What can be cut off is, and counts for nothing.
+      await routers.a.apply({ ...emptyTransaction(3), ports: begun.ports })
+      await routers.a.apply({ ...emptyTransaction(4), ports: { set: limited, remove: [] } })
+      expect(
+        await send(
+          packets.map((packet) => ({ packet })),
+          'egress-rate',
+        ),
+      ).toMatchObject({ refused: 0 })
+    } finally {
+      await routers.a.apply({ ...emptyTransaction(5), ports: begun.ports })
+    }
   })
 
   it.each([

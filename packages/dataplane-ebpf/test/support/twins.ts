@@ -68,6 +68,9 @@ function passTime(): void {
 /** Index of the loopback device, in every namespace. */
 const LOOPBACK = 1
 
+/** Places of the limits of errors: of what is of no port, and of the ports that tests have (`bpf/icmp_error.h`). */
+const ERROR_BUDGETS = [1023, ...Array.from({ length: 16 }, (_, port) => port)].map(wordBytes)
+
 const NO_PORT = Uint8Array.of(255, 255, 255, 255)
 
 /** Keys of the router's addresses. */
@@ -143,7 +146,8 @@ export function byProgram(router: EbpfRouter, input: PacketInput): Result {
   const { maps } = router.parts
   // Loopback, which test packets come from, is the device of the port; and errors are not limited.
   if (input.from === 'port' && wordAt(maps.get('devices', 1) ?? NO_PORT) !== input.port) maps.set('devices', 1, wordBytes(input.port))
-  maps.object.update('error_limits', wordBytes(0), new Uint8Array(maps.valueSize('error_limits')))
+  const unlimited = new Uint8Array(maps.valueSize('error_budgets'))
+  for (const place of ERROR_BUDGETS) maps.object.update('error_budgets', place, unlimited)
   return run(router, input)
 }
 
