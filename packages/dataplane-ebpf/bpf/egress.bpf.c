@@ -99,7 +99,7 @@ int egress(struct __sk_buff *skb)
 			end_trace(result);
 	}
 	if (result == SENT) {
-		learn_out(port, work);
+		learn_out(skb, port, work);
 		return TC_ACT_REDIRECT;
 	}
 	if (result == CUT)

@@ -40,11 +40,10 @@ __noinline int ask_gateway(struct __sk_buff *skb, struct gateway *gateway, const
 	return 0;
 }
 
-/* Redirects a packet that has its headers to the neighbour that routes and neighbours of the kernel name. */
+/* Redirects a packet that has its headers to the neighbour that routes and neighbours of the kernel name. `now`: by the coarse clock */
 static __always_inline int redirect_by(struct __sk_buff *skb, __u32 uplink, struct gateway *gateway, const struct next_hop *hop,
-					__u32 outer_class)
+					__u32 outer_class, __u64 now)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
 	__u32 traffic_class = outer_class & DSCP;
 
 	if (now >= gateway->believed_until || gateway->traffic_class != traffic_class) {

@@ -289,16 +289,68 @@ static __always_inline int leaves_checksum(struct __sk_buff *skb)
 	return 0;
 }
 
+/* Where these are in the kernel's own packet, its types tell (BTF) as programs are loaded. Where they do not, or its memory may not be read, the first is at offset 0. */
+struct sk_buff {
+	__u16 csum_start;
+	__u16 csum_offset;
+	__u16 mac_header;
+} __attribute__((preserve_access_index));
+
+/* Reads the place in the frame of a checksum that is left to the device, which may be before it; whether it can be read. Of any other frame it is any number. */
+static __always_inline int read_place(struct __sk_buff *skb, __s32 *place)
+{
+	const struct sk_buff *packet = (const void *)skb;
+	__u16 sum[2] ALIGNED = {}, frame ALIGNED = 0;
+
+	if (!__builtin_preserve_field_info(packet->csum_start, 0))
+		return 0;
+	/* The offset is behind the start in every kernel: both together have the place of a sum. */
+	if (bpf_probe_read_kernel(sum, sizeof(sum), &packet->csum_start) < 0 || bpf_probe_read_kernel(&frame, sizeof(frame), &packet->mac_header) < 0)
+		return 0;
+	*place = (__s32)sum[0] + sum[1] - frame;
+	return 1;
+}
+
+/*
+ * Whether the kernel has told such a place where it cannot be read: it refused to shorten a frame to less than that. The last versions of Linux 6.1 and 6.12 shorten it, and
+ * have nothing left to the device from then on: the frame would be lost.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} sum_places SEC(".maps");
+
+static __always_inline int tells_places(void)
+{
+	__u32 zero = 0, *tells = bpf_map_lookup_elem(&sum_places, &zero);
+
+	return tells && *tells;
+}
+
+/* Learns whether it does, of a frame that has been given its outer headers: what is encapsulated no kernel shortens. `least`: of a checksum that is where it belongs */
+static __always_inline void learn_places(struct __sk_buff *skb, __u32 least)
+{
+	__u32 zero = 0, *tells = bpf_map_lookup_elem(&sum_places, &zero);
+
+	if (tells && !*tells && (int)bpf_skb_change_tail(skb, least + 1, 0) == INVALID)
+		*tells = 1;
+}
+
 /*
  * Whether the device writes nothing before `least` where the checksum is left to it. Who sends frames by hand chooses its place, and by other octets what is written: an
- * address or a port, when everything has been judged. The place is known by what the kernel shortens no frame to, which is behind it; only what is refused
- * may have been shortened. An endpoint's own tunnel leaves one that is further behind.
+ * address or a port, when everything has been judged. Where it cannot be read, it is known by what the kernel shortens no frame to, which is behind it; only what is
+ * refused may have been shortened. An endpoint's own tunnel leaves one that is further behind.
  */
 static __always_inline int sums_behind(struct __sk_buff *skb, __u32 least)
 {
 	__u8 octets[2] ALIGNED;
+	__s32 place;
 
-	if (!leaves_checksum(skb))
+	if (read_place(skb, &place))
+		return place >= (__s32)least || !leaves_checksum(skb);
+	if (!tells_places() || !leaves_checksum(skb))
 		return 1;
 	/* Of a sum from before the frame some kernels believe that it is far behind; by this they forget it. */
 	if (bpf_skb_load_bytes(skb, 0, octets, 2) < 0 || bpf_skb_store_bytes(skb, 0, octets, 2, BPF_F_RECOMPUTE_CSUM) < 0)

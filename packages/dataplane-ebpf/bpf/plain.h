@@ -221,11 +221,11 @@ static __always_inline __u64 watch_until(const struct config *config, const stru
 }
 
 /* Whether a decision, with its count of openings, holds for the packet in hand: of a flow that is watched, the last packets and one in a while go the general way. */
-static __always_inline int still_holds(__u64 until, __u32 openings_, const struct plain *plain)
+static __always_inline int still_holds(__u64 until, __u32 openings_, const struct plain *plain, __u64 now)
 {
 	if (openings_ != plain->openings)
 		return 0;
-	return !until || (!(plain->flags & TCP_FIN_OR_RST) && bpf_ktime_get_coarse_ns() < until);
+	return !until || (!(plain->flags & TCP_FIN_OR_RST) && now < until);
 }
 
 /* Begins with a packet: which tables decide about it. What it is has been read. */

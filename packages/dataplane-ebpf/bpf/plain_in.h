@@ -205,7 +205,7 @@ __noinline int deliver_known(struct __sk_buff *skb)
 	way = bpf_map_lookup_elem(&ways_in, &place);
 	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !is_same(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel)))
 		return GOES_ON;
-	if (plain->segment > way->mtu || !still_holds(way->until, way->openings, plain))
+	if (plain->segment > way->mtu || !still_holds(way->until, way->openings, plain, way->until ? bpf_ktime_get_coarse_ns() : 0))
 		return GOES_ON;
 	count_quickly(way->label_slot, plain->length);
 	count_quickly(way->vrf_slot, plain->length);

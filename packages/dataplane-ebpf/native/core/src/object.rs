@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt::Write,
+    fs,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     thread,
@@ -94,6 +95,10 @@ fn load_program(program: &mut Loadable) -> std::result::Result<(), ProgramError>
 
 fn open(object: &[u8], LoadOptions { sizes, pins }: &LoadOptions) -> Result<Ebpf> {
     let mut loader = EbpfLoader::new();
+    if keeps_memory() {
+        // Programs learn of no type where they would find what they must not read, and then do not ask for it.
+        loader.btf(None);
+    }
     for (name, entries) in sizes {
         loader.map_max_entries(name, *entries);
     }
@@ -105,6 +110,11 @@ fn open(object: &[u8], LoadOptions { sizes, pins }: &LoadOptions) -> Result<Ebpf
         loader.map_pin_path(name.as_str(), path.as_path());
     }
     loader.load(object).map_err(of_object)
+}
+
+/// Whether the kernel lets nobody read its memory, and so refuses programs that would.
+fn keeps_memory() -> bool {
+    fs::read_to_string("/sys/kernel/security/lockdown").is_ok_and(|states| states.contains("[confidentiality]"))
 }
 
 /// Names of the maps that an object defines, so that each can be told its pin.
