@@ -55,8 +55,34 @@ static __always_inline __u32 least_in(const struct plain *plain)
 	return ETHERNET + (plain->key.kind >> 8 == 4 ? IPV4_HEADER : IPV6_HEADER) + kept_octets(plain->key.kind & 0xff);
 }
 
+/* Most octets of headers that are written without a call, which is all but long stacks of labels. */
+#define WRITTEN_AT_ONCE 64
+
+/* Writes the headers of `hop`, for which there is room. `is_summed`: somebody has summed up the frame, which the kernel has to be told of what it gets more */
+static __always_inline int put_headers(struct __sk_buff *skb, const struct next_hop *hop, int is_summed)
+{
+	__u8 *octets = (__u8 *)(long)skb->data + ETHERNET, *end = (__u8 *)(long)skb->data_end;
+	__u32 size = hop->size, last = (size - 8) & (WRITTEN_AT_ONCE - 1);
+
+	if (is_summed || size < 8 || size > WRITTEN_AT_ONCE)
+		return bpf_skb_store_bytes(skb, ETHERNET, hop->headers, COUNT_WITHIN(size, MAX_HEADERS), BPF_F_RECOMPUTE_CSUM);
+#pragma unroll
+	for (__u32 at = 0; at < WRITTEN_AT_ONCE - 8; at += 8) {
+		if (octets + at + 8 > end)
+			return -1;
+		if (at < last)
+			copy_words(octets + at, hop->headers + at, 8);
+	}
+	/* The last begin where the ones before may not have ended. */
+	octets += last;
+	if (octets + 8 > end)
+		return -1;
+	copy_words(octets, hop->headers + last, 8);
+	return 0;
+}
+
 static __always_inline int send_plain(struct __sk_buff *skb, const struct config *config, struct way_out *way, const struct plain *plain,
-				      __u32 family, __u64 now)
+				      __u32 family, __u64 now, int is_summed)
 {
 	struct next_hop *hop = &way->hop;
 	__u8 ether_type[2] ALIGNED;
@@ -68,7 +94,7 @@ static __always_inline int send_plain(struct __sk_buff *skb, const struct config
 		translate_plain(skb, &way->translation, plain);
 	if (write_plain_ttl(skb, ETHERNET, family, plain->ttl, plain->ttl - 1) < 0 || make_room(skb, hop, family) < 0)
 		return -1;
-	if (bpf_skb_store_bytes(skb, ETHERNET, hop->headers, COUNT_WITHIN(hop->size, MAX_HEADERS), BPF_F_RECOMPUTE_CSUM) < 0)
+	if (put_headers(skb, hop, is_summed) < 0)
 		return -1;
 	if (hop->family != family) {
 		put_half(ether_type, hop->family == 4 ? ETH_P_IP : ETH_P_IPV6);
@@ -91,7 +117,7 @@ __noinline int send_known(struct __sk_buff *skb)
 	__u32 family = skb->protocol == bpf_htons(ETH_P_IP) ? 4 : skb->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 0, place;
 	struct config *config;
 	struct way_out *way;
-	int verdict;
+	int verdict, is_summed;
 	__u64 now;
 
 	if (!plain)
@@ -116,14 +142,18 @@ __noinline int send_known(struct __sk_buff *skb)
 		return GOES_ON;
 	if (!is_cut_as_by_stacks(plain->key.kind & 0xff, plain->length, plain->segment, skb->gso_size))
 		return GOES_ON;
-	if (!leaves_none(skb) && !sums_behind(skb, least_in(plain)))
-		return GOES_ON;
+	is_summed = !leaves_none(skb);
+	if (is_summed) {
+		if (!sums_behind(skb, least_in(plain)))
+			return GOES_ON;
+		is_summed = (__s64)bpf_csum_update(skb, 0) >= 0;
+	}
 	count_quickly(way->port_slot + SLOT_RX, skb->len - ETHERNET);
 	if (way->limited != NONE && !is_within_rate(way->limited, DIRECTION_EGRESS, octets_cut(plain->length, plain->segment, skb->gso_size)))
 		return drop_known(way->port_slot, REASON_EGRESS_RATE);
 	count_quickly(way->vrf_slot, plain->length);
 	count_quickly(way->next_hop_slot, plain->length);
-	verdict = send_plain(skb, config, way, plain, family, now);
+	verdict = send_plain(skb, config, way, plain, family, now, is_summed);
 	if (verdict >= 0)
 		return verdict;
 	return drop_known(way->port_slot, REASON_QUEUE_FULL);
