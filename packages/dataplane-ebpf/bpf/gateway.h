@@ -7,8 +7,11 @@
 
 #include "neighbour.h"
 
+/* Ticks of the kernel, which has 100 to 1,000 a second. */
+#define BELIEVED_TICKS 3
+
 struct gateway {
-	/* Nanoseconds of the coarse clock. */
+	/* Ticks of the kernel. */
 	__u64 believed_until;
 	/* Its family is 0 while the kernel's routes do not tell: they are looked up for each packet then. */
 	struct bpf_redir_neigh next;
@@ -40,14 +43,15 @@ __noinline int ask_gateway(struct __sk_buff *skb, struct gateway *gateway, const
 	return 0;
 }
 
-/* Redirects a packet that has its headers to the neighbour that routes and neighbours of the kernel name. `now`: by the coarse clock */
+/* Redirects a packet that has its headers to the neighbour that routes and neighbours of the kernel name. */
 static __always_inline int redirect_by(struct __sk_buff *skb, __u32 uplink, struct gateway *gateway, const struct next_hop *hop,
-					__u32 outer_class, __u64 now)
+					__u32 outer_class)
 {
+	__u64 now = bpf_jiffies64();
 	__u32 traffic_class = outer_class & DSCP;
 
 	if (now >= gateway->believed_until || gateway->traffic_class != traffic_class) {
-		gateway->believed_until = now + BELIEVED;
+		gateway->believed_until = now + BELIEVED_TICKS;
 		gateway->traffic_class = traffic_class;
 		ask_gateway(skb, gateway, hop);
 	}

@@ -30,7 +30,7 @@ struct tunnelled {
 struct way_in {
 	struct plain_key key;
 	struct tunnel_key tunnel;
-	/* Nanoseconds of the coarse clock (`watch_until`). */
+	/* Ticks of the kernel (`watch_until`). */
 	__u64 until;
 	/* Octets of the largest packet that the port takes. */
 	__u32 mtu;
@@ -156,6 +156,7 @@ static __always_inline int deliver_plain(struct __sk_buff *skb, const struct con
 	__u32 ttl = tunnelled->ttl < plain->ttl ? tunnelled->ttl : plain->ttl, at = tunnelled->at & 0x7f;
 	__u32 linked = way->linked;
 	struct link *link = linked == NONE ? 0 : link_of(&linked);
+	int has_none = way->is_translated && has_no_sum(skb);
 	__u8 *frame;
 
 	if (write_plain_ttl(skb, at, plain->key.kind >> 8, plain->ttl, ttl - 1) < 0)
@@ -163,7 +164,7 @@ static __always_inline int deliver_plain(struct __sk_buff *skb, const struct con
 	if (bpf_skb_adjust_room(skb, -(__s32)(at - ETHERNET), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) < 0)
 		return -1;
 	if (way->is_translated)
-		translate_plain(skb, &way->translation, plain);
+		translate_plain(skb, &way->translation, plain, has_none ? NO_SUM : FRAME_SUM);
 	frame = octets_at(skb, 0, sizeof(way->addresses));
 	if (!frame)
 		return -1;
@@ -205,7 +206,7 @@ __noinline int deliver_known(struct __sk_buff *skb)
 	way = bpf_map_lookup_elem(&ways_in, &place);
 	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !is_same(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel)))
 		return GOES_ON;
-	if (plain->segment > way->mtu || !still_holds(way->until, way->openings, plain, way->until ? bpf_ktime_get_coarse_ns() : 0))
+	if (plain->segment > way->mtu || !still_holds(way->until, way->openings, plain))
 		return GOES_ON;
 	count_quickly(way->label_slot, plain->length);
 	count_quickly(way->vrf_slot, plain->length);

@@ -11,7 +11,7 @@
 /* What was decided about a flow, its epoch being that of the tables it was decided by. */
 struct way_out {
 	struct plain_key key;
-	/* Nanoseconds of the coarse clock (`watch_until`). */
+	/* Ticks of the kernel (`watch_until`). */
 	__u64 until;
 	/* Octets of the largest packet that the port takes. */
 	__u32 mtu;
@@ -26,10 +26,10 @@ struct way_out {
 	/* The port, if it has a limit of what it sends; NONE. */
 	__u32 limited;
 	__u32 is_translated;
+	struct translation translation;
 	struct gateway gateway;
 	/* Whose headers are those of the last packet. */
 	struct next_hop hop;
-	struct translation translation;
 };
 
 struct {
@@ -38,16 +38,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct way_out);
 } ways_out SEC(".maps");
-
-/*
- * Whether no checksum of a frame is left to the device. The kernel can be told that what nobody has vouched for is right, but not what is left to the device; it forgets what
- * it was told when room is made for headers. These two calls change no octets, and take half of what `leaves_checksum` does.
- */
-static __always_inline int leaves_none(struct __sk_buff *skb)
-{
-	bpf_csum_level(skb, BPF_CSUM_LEVEL_INC);
-	return (int)bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0;
-}
 
 /* Least place of a checksum in a plain packet behind an Ethernet header. */
 static __always_inline __u32 least_in(const struct plain *plain)
@@ -58,13 +48,13 @@ static __always_inline __u32 least_in(const struct plain *plain)
 /* Most octets of headers that are written without a call, which is all but long stacks of labels. */
 #define WRITTEN_AT_ONCE 64
 
-/* Writes the headers of `hop`, for which there is room. `is_summed`: somebody has summed up the frame, which the kernel has to be told of what it gets more */
-static __always_inline int put_headers(struct __sk_buff *skb, const struct next_hop *hop, int is_summed)
+/* Writes the headers of `hop`, for which there is room. A sum of the whole frame has them as well. */
+static __always_inline int put_headers(struct __sk_buff *skb, const struct next_hop *hop, enum frame_sum known)
 {
 	__u8 *octets = (__u8 *)(long)skb->data + ETHERNET, *end = (__u8 *)(long)skb->data_end;
 	__u32 size = hop->size, last = (size - 8) & (WRITTEN_AT_ONCE - 1);
 
-	if (is_summed || size < 8 || size > WRITTEN_AT_ONCE)
+	if (known == FRAME_SUM || size < 8 || size > WRITTEN_AT_ONCE)
 		return bpf_skb_store_bytes(skb, ETHERNET, hop->headers, COUNT_WITHIN(size, MAX_HEADERS), BPF_F_RECOMPUTE_CSUM);
 #pragma unroll
 	for (__u32 at = 0; at < WRITTEN_AT_ONCE - 8; at += 8) {
@@ -82,7 +72,7 @@ static __always_inline int put_headers(struct __sk_buff *skb, const struct next_
 }
 
 static __always_inline int send_plain(struct __sk_buff *skb, const struct config *config, struct way_out *way, const struct plain *plain,
-				      __u32 family, __u64 now, int is_summed)
+				      __u32 family, enum frame_sum known)
 {
 	struct next_hop *hop = &way->hop;
 	__u8 ether_type[2] ALIGNED;
@@ -91,16 +81,16 @@ static __always_inline int send_plain(struct __sk_buff *skb, const struct config
 	fill_from_packet(&fill, hop, plain->ttl, plain->traffic_class, way->hash, family, plain->length);
 	complete_headers(hop->headers, hop, &fill);
 	if (way->is_translated)
-		translate_plain(skb, &way->translation, plain);
+		translate_plain(skb, &way->translation, plain, known);
 	if (write_plain_ttl(skb, ETHERNET, family, plain->ttl, plain->ttl - 1) < 0 || make_room(skb, hop, family) < 0)
 		return -1;
-	if (put_headers(skb, hop, is_summed) < 0)
+	if (put_headers(skb, hop, known) < 0)
 		return -1;
 	if (hop->family != family) {
 		put_half(ether_type, hop->family == 4 ? ETH_P_IP : ETH_P_IPV6);
 		bpf_skb_store_bytes(skb, 12, ether_type, 2, 0);
 	}
-	return redirect_by(skb, config->uplink, &way->gateway, hop, fill.outer_class, now);
+	return redirect_by(skb, config->uplink, &way->gateway, hop, fill.outer_class);
 }
 
 static __always_inline int drop_known(__u32 port_slot, enum drop_reason reason)
@@ -117,8 +107,8 @@ __noinline int send_known(struct __sk_buff *skb)
 	__u32 family = skb->protocol == bpf_htons(ETH_P_IP) ? 4 : skb->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 0, place;
 	struct config *config;
 	struct way_out *way;
-	int verdict, is_summed;
-	__u64 now;
+	enum frame_sum known = NO_SUM;
+	int verdict;
 
 	if (!plain)
 		return GOES_ON;
@@ -131,10 +121,7 @@ __noinline int send_known(struct __sk_buff *skb)
 	plain->key.ifindex = skb->ifindex;
 	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_out, &place);
-	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)))
-		return GOES_ON;
-	now = bpf_ktime_get_coarse_ns();
-	if (!still_holds(way->until, way->openings, plain, now))
+	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !still_holds(way->until, way->openings, plain))
 		return GOES_ON;
 	if (way->linked != NONE && !is_from_known(skb, way->linked, way->link_mac))
 		return GOES_ON;
@@ -142,18 +129,18 @@ __noinline int send_known(struct __sk_buff *skb)
 		return GOES_ON;
 	if (!is_cut_as_by_stacks(plain->key.kind & 0xff, plain->length, plain->segment, skb->gso_size))
 		return GOES_ON;
-	is_summed = !leaves_none(skb);
-	if (is_summed) {
+	if (!has_no_sum(skb)) {
 		if (!sums_behind(skb, least_in(plain)))
 			return GOES_ON;
-		is_summed = (__s64)bpf_csum_update(skb, 0) >= 0;
+		/* Only of the whole frame is one that can be added to. */
+		known = (__s64)bpf_csum_update(skb, 0) >= 0 ? FRAME_SUM : LEFT_SUM;
 	}
 	count_quickly(way->port_slot + SLOT_RX, skb->len - ETHERNET);
 	if (way->limited != NONE && !is_within_rate(way->limited, DIRECTION_EGRESS, octets_cut(plain->length, plain->segment, skb->gso_size)))
 		return drop_known(way->port_slot, REASON_EGRESS_RATE);
 	count_quickly(way->vrf_slot, plain->length);
 	count_quickly(way->next_hop_slot, plain->length);
-	verdict = send_plain(skb, config, way, plain, family, now, is_summed);
+	verdict = send_plain(skb, config, way, plain, family, known);
 	if (verdict >= 0)
 		return verdict;
 	return drop_known(way->port_slot, REASON_QUEUE_FULL);

@@ -3,7 +3,7 @@ import { Struct } from '../struct.js'
 /* Structures of the whole router: `bpf/layout/config.h`. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 16
+export const LAYOUT_VERSION = 17
 
 /** Slots of drop reasons, with room for those to come. */
 export const MAX_REASONS = 64
