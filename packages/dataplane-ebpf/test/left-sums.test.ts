@@ -64,6 +64,13 @@ function pseudoSum(packet: Uint8Array): number {
   return sumOf(packet.subarray(from, to), packet.length - transportOf(packet) + protocolOf(packet))
 }
 
+/** Source and destination. */
+function addressesOf(packet: Uint8Array): string[] {
+  const size = isV6(packet) ? 16 : 4
+  const at = isV6(packet) ? 8 : 12
+  return [at, at + size].map((begin) => IpAddress.fromBytes(packet.slice(begin, begin + size)).toString())
+}
+
 /** Whether the transport checksum is right. */
 const addsUp = (packet: Uint8Array): boolean => sumOf(packet.subarray(transportOf(packet)), pseudoSum(packet)) === 0xffff
 
@@ -78,6 +85,7 @@ function judge(devices: EbpfDeviceKind): void {
   let capture: Capture
   const routers = {} as Record<Site, EbpfDataplane>
   let port = 10_000
+  let generation = 2
 
   beforeAll(async () => {
     sites = new TwoEbpfSites(`sums-${devices}`)
@@ -103,8 +111,8 @@ function judge(devices: EbpfDeviceKind): void {
   })
 
   /** A packet of a flow that nobody knows. */
-  function fresh(family: 4 | 6, protocol: number, size = 64): Uint8Array {
-    const [source, destination] = [POD.a, POD.b].map((addresses) => addresses[family === 4 ? 0 : 1])
+  function fresh(family: 4 | 6, protocol: number, size = 64, destination: string = POD.b[family === 4 ? 0 : 1]): Uint8Array {
+    const source = POD.a[family === 4 ? 0 : 1]
     const ends = { source, destination, size, sourcePort: port++, destinationPort: 9000 }
     return Uint8Array.from(protocol === TCP ? testSegment({ ...ends, options: [], flags: 0x10 }) : testPacket(ends))
   }
@@ -198,10 +206,12 @@ function judge(devices: EbpfDeviceKind): void {
 
   // Most kernels shorten no frame by what they are to sum up: a rate was charged with what the header of the packet says, and all of the frame was sent.
   it.each([4, 6] as const)('are charged to a rate as far behind the packet as they are, of IPv%i', async (family) => {
-    const begun = siteTransaction('a', 2, 4)
+    const begun = siteTransaction('a', 1, 4)
     const limits = { egress: { bitsPerSecond: 800, burstOctets: 2000 } }
     const limited = begun.ports.set.map((each) => ({ ...each, rateLimits: limits }))
-    expect(await routers.a.apply({ ...emptyTransaction(2), ports: { set: limited, remove: [] } })).toMatchObject({ failures: [] })
+    expect(await routers.a.apply({ ...emptyTransaction(generation++), ports: { set: limited, remove: [] } })).toMatchObject({
+      failures: [],
+    })
     const shorts = Array.from({ length: 5 }, () => fresh(family, UDP, 8))
     const packets = shorts.map((short) => Uint8Array.of(...short, ...new Uint8Array(1400 - short.length)))
     const place = ETHERNET + 1400 - 2
@@ -214,8 +224,8 @@ function judge(devices: EbpfDeviceKind): void {
       const isCut = left.every(({ length }) => length === shorts[0].length)
       expect([refused, left.length]).toEqual(isCut ? [0, 5] : [3, 2])
       // What can be cut off is, and counts for nothing.
-      await routers.a.apply({ ...emptyTransaction(3), ports: begun.ports })
-      await routers.a.apply({ ...emptyTransaction(4), ports: { set: limited, remove: [] } })
+      await routers.a.apply({ ...emptyTransaction(generation++), ports: begun.ports })
+      await routers.a.apply({ ...emptyTransaction(generation++), ports: { set: limited, remove: [] } })
       expect(
         await send(
           packets.map((packet) => ({ packet })),
@@ -223,9 +233,42 @@ function judge(devices: EbpfDeviceKind): void {
         ),
       ).toMatchObject({ refused: 0 })
     } finally {
-      await routers.a.apply({ ...emptyTransaction(5), ports: begun.ports })
+      await routers.a.apply({ ...emptyTransaction(generation++), ports: begun.ports })
     }
   })
+
+  it.each(ways)(
+    'begin with the addresses, and are no sum of ports, which a service replaces as well: IPv%i and %s',
+    async (family, _, protocol) => {
+      const [address, backend] = [family === 4 ? '10.96.0.1' : 'fd96::1', POD.b[family === 4 ? 0 : 1]]
+      const services = {
+        set: [
+          {
+            id: 1,
+            vrf: 0,
+            address: IpAddress.parse(address),
+            protocol: protocol === TCP ? ('tcp' as const) : ('udp' as const),
+            port: 9000,
+            seed: 1,
+            backends: [{ address: IpAddress.parse(backend), port: 7000, weight: 1 }],
+          },
+        ],
+        remove: [],
+      }
+      expect(await routers.a.apply({ ...emptyTransaction(generation++), services })).toMatchObject({ failures: [] })
+      try {
+        const packet = fresh(family, protocol, 64, address)
+        for (const place of [rightPlace(packet), undefined]) {
+          const { refused, left } = await send(Array.from({ length: 4 }, () => ({ packet, place })))
+          expect([refused, left.map(addsUp)]).toEqual([0, [true, true, true, true]])
+          const ends = left.map((one) => [addressesOf(one)[1], new DataView(one.buffer, one.byteOffset).getUint16(transportOf(one) + 2)])
+          expect(ends).toEqual(left.map(() => [backend, 7000]))
+        }
+      } finally {
+        await routers.a.apply({ ...emptyTransaction(generation++), services: { set: [], remove: [1] } })
+      }
+    },
+  )
 
   it.each([
     ['TCP over IPv4', 4, TCP, GSO_TCPV4],

@@ -27,6 +27,8 @@ const VIRTUAL = '10.96.0.1'
 const BACKENDS = ['10.1.0.1', '10.1.0.2', '10.1.0.3'] as const
 /** Bit of an entry that is of the direction in which its flow was opened. */
 const OPENS = 4
+/** Octets of what a tunnel has before the packet; offset of UDP's checksum behind IPv4. */
+const [OUTER, UDP_SUM] = [32, 26]
 
 interface Part {
   readonly backends?: readonly string[]
@@ -121,6 +123,28 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     for (const [key, flow] of flows()) router.parts.maps.set('nat_flows', key, flow.set('lifetime', 0).bytes)
     sweep()
     expect(flows()).toEqual([])
+  })
+
+  // Of a flow that is known the programs write checksums themselves.
+  it('keep checksums of UDP as RFC 768 says: zero says that there is none, and what comes to zero is written as all ones', async () => {
+    const udp = tablesOf({}).services?.map((service) => ({ ...service, protocol: 'udp' as const })) ?? []
+    await program(natTables(udp, []))
+    const packet = testPacket({ source: CLIENT, destination: VIRTUAL, sourcePort: 5, destinationPort: 80 })
+    const sent = (): number[] =>
+      [1, 2, 3].map(() => Buffer.from(byProgram(router, { from: 'port', port: 1, packet }).packet, 'hex').readUInt16BE(OUTER + UDP_SUM))
+    const view = new DataView(packet.buffer, packet.byteOffset)
+    const added = (...words: readonly number[]): number =>
+      words.reduce((sum, word) => ((sum + word) % 0x10000) + Math.floor((sum + word) / 0x10000), 0)
+    const [sum, again, last] = sent()
+    expect([again, last]).toEqual([sum, sum])
+    // What is added to the payload is what the sum lacked.
+    const word = view.getUint16(UDP_SUM + 2)
+    const next = added(word, sum)
+    view.setUint16(UDP_SUM + 2, next)
+    view.setUint16(UDP_SUM, 0xffff - added(0xffff - view.getUint16(UDP_SUM), 0xffff - word, next))
+    expect(sent()).toEqual([0xffff, 0xffff, 0xffff])
+    view.setUint16(UDP_SUM, 0)
+    expect(sent()).toEqual([0, 0, 0])
   })
 
   it('are made whole again when a full table forgot one direction', async () => {
