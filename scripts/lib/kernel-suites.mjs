@@ -5,8 +5,8 @@ import { root } from './packages.mjs'
 
 const TESTS = 'packages/dataplane-ebpf/test'
 
-/** Whether a kernel takes the programs at all, and packets go through them: minutes, to be asked with each change of the programs. */
-export const QUICK = ['programs.test.ts', 'first-packets.test.ts'].map((file) => `${TESTS}/${file}`)
+/** Whether a kernel takes the programs at all, and packets go through them, also with what stacks leave to the device: minutes, to be asked with each change of the programs. */
+export const QUICK = ['programs.test.ts', 'first-packets.test.ts', 'left-sums.test.ts'].map((file) => `${TESTS}/${file}`)
 
 /** The tests of each suite by its name; the first that has a test is the one that it counts for. @returns {Record<SuiteName, string[]>} */
 export function suites() {
