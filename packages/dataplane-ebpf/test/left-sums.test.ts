@@ -265,8 +265,8 @@ function judge(devices: EbpfDeviceKind): void {
       expect(await routers.a.apply({ ...emptyTransaction(generation++), services })).toMatchObject({ failures: [] })
       try {
         const packet = fresh(family, protocol, 64, address)
-        for (const place of [rightPlace(packet), undefined]) {
-          const { refused, left } = await send(Array.from({ length: 4 }, () => ({ packet, place })))
+        for (const sum of [{ place: rightPlace(packet) }, {}]) {
+          const { refused, left } = await send(Array.from({ length: 4 }, () => ({ packet, ...sum })))
           expect([refused, left.map(addsUp)]).toEqual([0, [true, true, true, true]])
           const ends = left.map((one) => [addressesOf(one)[1], new DataView(one.buffer, one.byteOffset).getUint16(transportOf(one) + 2)])
           expect(ends).toEqual(left.map(() => [backend, 7000]))
