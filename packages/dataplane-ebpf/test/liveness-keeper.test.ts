@@ -155,7 +155,10 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
       await hasEnded(pid)
       await expect.poll(() => far.told, PATIENTLY).toEqual(['up', 'admin-down', 'up'])
       await expect.poll(() => known(router), PATIENTLY).toEqual({ up: [1], down: [] })
-      expect([events, warned, starts]).toEqual([['liveness-up'], [], 2])
+      expect([warned, starts]).toEqual([[], 2])
+      // Where a process takes seconds to start, nobody knows of the path meanwhile.
+      if (PACE === 1) expect(events).toEqual(['liveness-up'])
+      else expect(events).not.toContain('liveness-down')
     },
   )
 
