@@ -56,6 +56,7 @@ static __always_inline int put_headers(struct __sk_buff *skb, const struct next_
 
 	if (known == FRAME_SUM || size < 8 || size > WRITTEN_AT_ONCE)
 		return bpf_skb_store_bytes(skb, ETHERNET, hop->headers, COUNT_WITHIN(size, MAX_HEADERS), BPF_F_RECOMPUTE_CSUM);
+	/* Headers have 28 octets at least, and so has what of the packet can be reached: what is looked for is there. */
 #pragma unroll
 	for (__u32 at = 0; at < WRITTEN_AT_ONCE - 8; at += 8) {
 		if (octets + at + 8 > end)
