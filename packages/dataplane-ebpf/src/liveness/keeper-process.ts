@@ -58,8 +58,8 @@ export interface KeeperScript {
 const OWN_SCRIPT: KeeperScript = { script: fileURLToPath(new URL('./keeper-main.js', import.meta.url)), execArgv: [] }
 /** How often a keeper looks at the shared memory, milliseconds. */
 export const KEEPER_LOOK = 50
-/** How long a keeper may take to end, milliseconds. */
-const PATIENCE = 5_000
+/** How long a keeper may take to end, milliseconds: some 0.1 s, and seconds on a machine that has much else to do. */
+const PATIENCE = 15_000
 /** Characters of what a keeper that fails says last. */
 const LAST_WORDS = 4096
 /** How often a keeper tries to become the one, ten milliseconds apart. */
