@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest'
 import { boundedRuns } from '../scripts/lib/bounded-runs.mjs'
 import { makeGuestFolder } from '../scripts/lib/guest-folders.mjs'
 import { runInGuest } from '../scripts/lib/guest-kernel.mjs'
-import { countsOf, cutText, isSound, outcomeOf, unreached } from '../scripts/lib/guest-records.mjs'
+import { countsOf, cutText, isSound, outcomeOf, skipReasonIn, unreached } from '../scripts/lib/guest-records.mjs'
 
 const PASSED = { state: 'passed', test: 'a.test.ts > works' } as const
 const FAILED = { state: 'failed', test: 'a.test.ts > works' } as const
@@ -69,6 +69,25 @@ describe('properties of a suite that were cut short', () => {
     expect(countsOf(run(0, cut(29, 30)))).toBe('0 passed, 0 failed, 0 skipped, 1 property cut short to 29 of 30 runs')
     const { cut: three } = run(0, cut(5, 20), cut(20, 100), cut(29, 30))
     expect(cutText(three)).toBe('3 properties cut short, to 20 of 100 runs at least and 29 of 30 runs at most')
+  })
+})
+
+describe('why a test was skipped', () => {
+  it.each([
+    ['a group says', 'a.test.ts > a group (skipped: needs tcx) > forwards', 'needs tcx'],
+    ['the test says', 'a.test.ts > a group > forwards (skipped: needs tcx)', 'needs tcx'],
+    [
+      'has parentheses of its own',
+      'a.test.ts > a group (skipped: needs netkit (since 6.7): error (95)) > forwards',
+      'needs netkit (since 6.7): error (95)',
+    ],
+    // Such tests were counted each as one of its own, with its title as the reason.
+    ['is followed by a title with parentheses', 'a.test.ts > a group (skipped: needs netkit) > forwards (RFC 791 §3.2)', 'needs netkit'],
+    ['is that of the outermost group', 'a.test.ts > a group (skipped: needs netkit) > cuts (skipped: needs tcx)', 'needs netkit'],
+    ['is not told', 'a.test.ts > a group (a part) > forwards', undefined],
+    ['is not told to its end', 'a.test.ts > a group (skipped: needs (tcx) > forwards', undefined],
+  ])('%s', (_, test, reason) => {
+    expect(skipReasonIn(test)).toBe(reason)
   })
 })
 

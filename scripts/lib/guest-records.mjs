@@ -77,6 +77,25 @@ export function isTooShort({ made = 0, wanted = 1 }) {
   return made < Math.max(wanted / 10, 3)
 }
 
+/**
+ * Why a test is skipped, as suites here have it in the title of a group or of the test: `… (skipped: needs netkit (since Linux 6.7)) > …`. The outermost group
+ * that says so is the one that was skipped; parentheses in its reason are in pairs.
+ *
+ * @param {string} test its full name
+ */
+export function skipReasonIn(test) {
+  const mark = '(skipped: '
+  const from = test.indexOf(mark)
+  if (from < 0) return undefined
+  const begin = from + mark.length
+  for (let [end, depth] = [begin, 1]; end < test.length; end++) {
+    if (test[end] === '(') depth++
+    else if (test[end] === ')') depth--
+    if (depth === 0) return test.slice(begin, end)
+  }
+  return undefined
+}
+
 /** @param {string} test as records name it @param {string} file */
 export function isOf(test, file) {
   return test === file || test.startsWith(`${file} > `)

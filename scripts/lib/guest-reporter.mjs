@@ -2,6 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { inspect, stripVTControlCharacters } from 'node:util'
+import { skipReasonIn } from './guest-records.mjs'
 
 /** Names the file. */
 export const RECORDS = 'HEDDLE_GUEST_RECORDS'
@@ -12,9 +13,6 @@ export const RECORDS = 'HEDDLE_GUEST_RECORDS'
  *
  * @typedef {{ readonly state: 'planned' | 'cut' | 'passed' | 'failed' | 'skipped', readonly test: string, readonly seconds?: number, readonly reason?: string, readonly made?: number, readonly wanted?: number }} TestRecord
  */
-
-/** Reason that stands in the title of a group of tests, as suites here have it. */
-const REASON = /\(skipped: (.*)\)/
 
 export default class GuestReporter {
   /** @param {{ children: { allTests(): Iterable<any> } }} module */
@@ -38,7 +36,7 @@ export default class GuestReporter {
     const { state, errors = [], note } = test.result()
     const seconds = Math.round((test.diagnostic()?.duration ?? 0) / 100) / 10
     const name = nameOf(test)
-    if (state === 'skipped') write({ state, test: name, reason: note ?? REASON.exec(name)?.[1] ?? 'by its file' })
+    if (state === 'skipped') write({ state, test: name, reason: note ?? skipReasonIn(name) ?? 'by its file' })
     else if (state === 'failed') {
       write({ state, test: name, seconds, reason: firstLine(errors[0]?.message ?? 'failed') })
       for (const error of errors) print(name, error)
