@@ -29,6 +29,7 @@ import { toVerifierError } from './native/verifier-error.js'
 import { deleteUnclaimed, setBareDown, takeAwayOlder } from './older-layout.js'
 import { KEPT_PINS, survivalOf } from './pin-survival.js'
 import { ensureFileSystem, markNamespace, portsIn, preparePins } from './pins.js'
+import { isKernelSince } from './probe.js'
 import { refusalOf } from './privileges.js'
 import { KernelMaps } from './tables/kernel-maps.js'
 import { wordBytes } from './layout/word.js'
@@ -185,7 +186,16 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger,
   })
   undo.push(() => liveness?.close(true))
-  const merging = { maps, config: tables.config, netlink, netns, uplink: uplinkIndex, vrf: vrf?.index, logger }
+  const merging = {
+    maps,
+    config: tables.config,
+    netlink,
+    netns,
+    uplink: uplinkIndex,
+    vrf: vrf?.index,
+    mergesInVrfs: isKernelSince(6, 5),
+    logger,
+  }
   const mergers = {
     vxlan: new SegmentMerger({ merged: IN_VXLAN, ...merging }),
     joint: new SegmentMerger({ merged: BEHIND_JOINT_LABELS, ...merging }),

@@ -1,5 +1,6 @@
 import type { EbpfDeviceKind } from './device/device-pair.js'
 import { call } from './native/call.js'
+import { release } from 'node:os'
 
 /** What the eBPF dataplane asks of a kernel. */
 export type EbpfFeatureName =
@@ -74,6 +75,12 @@ const FEATURES: readonly Known[] = [
 
 /** All that are asked for, whether they are there or not. */
 export const EBPF_FEATURE_NAMES: readonly EbpfFeatureName[] = FEATURES.map(({ name }) => name)
+
+/** Whether this kernel is of that version or a later one: for what it would take traffic to find out. */
+export function isKernelSince(major: number, minor: number): boolean {
+  const [found, behind] = release().split('.').map(Number)
+  return found > major || (found === major && behind >= minor)
+}
 
 let found: readonly EbpfFeature[] | undefined
 

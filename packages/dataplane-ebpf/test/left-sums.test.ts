@@ -4,12 +4,11 @@ import { ebpfDataplane, type EbpfDataplane, type EbpfDeviceKind } from '@heddle/
 import { IpAddress } from '@heddle/wire'
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { release } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Capture } from '../../dataplane-tun/test/support/capture.js'
 import { emptyTransaction, POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
-import { missingNetkit } from '../src/probe.js'
+import { isKernelSince, missingNetkit } from '../src/probe.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
@@ -35,12 +34,6 @@ function hasPython(): boolean {
   }
 }
 const lack = missing() || (existsSync('/usr/sbin/ethtool') ? '' : 'needs ethtool') || (hasPython() ? '' : 'needs python3')
-
-/** Whether this kernel is of that version or a later one. */
-function isSince(major: number, minor: number): boolean {
-  const [found, behind] = release().split('.').map(Number)
-  return found > major || (found === major && behind >= minor)
-}
 
 interface Sent {
   readonly packet: Uint8Array
@@ -283,7 +276,7 @@ function judge(devices: EbpfDeviceKind): void {
     ['UDP over IPv4', 4, UDP, GSO_UDP],
     ['UDP over IPv6', 6, UDP, GSO_UDP],
   ] as const) {
-    const older = kind !== GSO_UDP || isSince(6, 2) ? '' : 'needs Linux 6.2 for whoever sends by hand'
+    const older = kind !== GSO_UDP || isKernelSince(6, 2) ? '' : 'needs Linux 6.2 for whoever sends by hand'
     it.skipIf(older !== '')(
       titled(`of what is still to be cut are written where they belong, or it is dropped: ${name}`, older),
       async () => {

@@ -52,6 +52,7 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
   let warn: MockInstance<Logger['warn']>
   let merger: SegmentMerger
   let inVrf: SegmentMerger
+  let inVrfBefore: SegmentMerger
   let lost: number
   let avoided: number
   let link: () => Promise<{ up: boolean }>
@@ -68,8 +69,10 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
     const links = { get: (asked: string) => (asked === name ? link() : Promise.reject(new TypeError(asked))) }
     const config = { get: () => avoided, set: (_: string, value: number) => (avoided = value) } as unknown as ConfigView
     const shared = { maps: maps as unknown as KernelMaps, config, netlink: { links } as unknown as Netlink }
-    merger = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, vrf: undefined, logger })
-    inVrf = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, vrf: 7, logger })
+    const options = { ...shared, merged, netns: undefined, uplink: 3, vrf: undefined, mergesInVrfs: true, logger }
+    merger = new SegmentMerger(options)
+    inVrf = new SegmentMerger({ ...options, vrf: 7 })
+    inVrfBefore = new SegmentMerger({ ...options, vrf: 7, mergesInVrfs: false })
   })
   afterEach(() => {
     vi.restoreAllMocks()
@@ -94,6 +97,17 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
   it('has a device with a link in the VRF that the uplink is in', async () => {
     await inVrf.ensure()
     expect(ensure.mock.calls).toEqual([[undefined, name, isJoint, { link: 3, vrf: 7 }]])
+  })
+
+  // There was one that merged nothing, and far ends were told that joint labels have segments merged.
+  it('takes one away that is in a VRF whose sockets the kernel does not find, and tells why, once', async () => {
+    await inVrfBefore.ensure()
+    await inVrfBefore.ensure()
+    await inVrfBefore.look()
+    const because = 'the uplink is in a VRF device, whose sockets Linux does not find before 6.5 when it merges'
+    expect([inVrfBefore.isMerging, inVrfBefore.because, avoided]).toEqual([false, because, OTHERS])
+    expect([ensure.mock.calls, remove.mock.calls]).toEqual([[], [[undefined, name]]])
+    expect(warn).toHaveBeenCalledExactlyOnceWith(`${what} are not merged`, { reason: because })
   })
 
   it('tells in the words of the kernel why there is none, once', async () => {

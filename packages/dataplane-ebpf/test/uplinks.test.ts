@@ -14,7 +14,9 @@ import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missingInKernel } from '../../dataplane-tun/test/support/requirements.js'
 import { tcpStream } from '../../dataplane-tun/test/support/tcp-stream.js'
 import { emptyTransaction, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { BEHIND_JOINT_LABELS, IN_VXLAN } from '../src/device/segment-merger.js'
 import { call } from '../src/native/call.js'
+import { isKernelSince } from '../src/probe.js'
 import { BulkSites, whole } from './support/bulk.js'
 import { bundledKeeper } from './support/bundled-keeper.js'
 import { hasEthtool } from './support/hairpin.js'
@@ -192,9 +194,10 @@ for (const { kind, what, probe } of KINDS) {
     })
     afterAll(() => sites?.closeAll())
 
+    const isLeft = kind === 'vrf' && !isKernelSince(6, 5)
     describe.each(JOINERS)('are joined before the programs see them', ({ encapsulation, needs }) => {
-      const lacksFeature =
-        missing() !== '' || ebpfFeatures().some(({ name, available }) => name === needs && available) ? '' : `needs ${needs}`
+      const hasFeature = missing() !== '' || ebpfFeatures().some(({ name, available }) => name === needs && available)
+      const lacksFeature = isLeft ? 'needs Linux 6.5' : hasFeature ? '' : `needs ${needs}`
       it.skipIf(lacksFeature !== '').each([4, 6] as const)(titled(`${encapsulation} over IPv%i`, lacksFeature), async (family) => {
         generation++
         for (const of of SITES) await sites.setUp(sites.routers[of], of, generation, family, encapsulation)
@@ -202,6 +205,19 @@ for (const { kind, what, probe } of KINDS) {
         expect(lines).toEqual(whole(OCTETS))
         expect(mean).toBeGreaterThan(JOINED)
       })
+    })
+
+    it.runIf(isLeft).each(JOINERS)('come one by one, as is told, by $encapsulation', async ({ encapsulation }) => {
+      await sites.setUp(sites.routers[TO.site], TO.site, ++generation, 4, encapsulation)
+      await sites.setUp(sites.routers[FROM.site], FROM.site, generation, 4, encapsulation)
+      const { lines, mean } = await sites.send([FROM, TO], POD.b[0], () => true, OCTETS)
+      expect(lines).toEqual(whole(OCTETS))
+      expect(mean).toBeLessThan(JOINED)
+      const router = sites.routers[TO.site]
+      expect(router.capabilities.features).not.toContain('joint-labels')
+      const { what: of } = encapsulation === 'vxlan' ? IN_VXLAN : BEHIND_JOINT_LABELS
+      const because = expect.stringContaining('the uplink is in a VRF device') as string
+      expect((await router.inspectKernel()).choices).toContainEqual({ what: of, chosen: 'one by one', because })
     })
   })
 }

@@ -53,6 +53,8 @@ interface Place {
 export interface SegmentMergerOptions extends Place {
   /** Index of the VRF device that the uplink is in: what comes in by it is for sockets of that alone. */
   readonly vrf: number | undefined
+  /** Whether this kernel finds those sockets when it merges. */
+  readonly mergesInVrfs: boolean
   readonly merged: MergedSegments
   readonly maps: KernelMaps
   readonly config: ConfigView
@@ -63,6 +65,7 @@ export interface SegmentMergerOptions extends Place {
 
 /** What the names of devices begin with. */
 const BEGINNING = 'hd'
+const NOT_IN_VRFS = 'the uplink is in a VRF device, whose sockets Linux does not find before 6.5 when it merges'
 const GONE = 'the device for it was taken down or away, by hand or by another router of this namespace'
 
 /**
@@ -101,9 +104,14 @@ export class SegmentMerger {
     if (this.#isAsked) return
     this.#isDue = true
     if (this.#hasDoneHarm) return this.#end()
-    const { netns, merged, uplink, vrf } = this.#options
+    const { netns, merged, uplink, vrf, mergesInVrfs } = this.#options
     this.#isAsked = true
     this.#isDue = false
+    if (vrf !== undefined && !mergesInVrfs) {
+      // One that another release has made there is of no use.
+      await removeMerger(merged, this.#options)
+      return this.#goWithout(NOT_IN_VRFS)
+    }
     this.#tellPrograms(true)
     try {
       await callAsync((native) =>
@@ -112,10 +120,14 @@ export class SegmentMerger {
       this.#reason = ''
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
-      this.#tellPrograms(false)
-      this.#reason = error.message
-      this.#warn('are not merged')
+      this.#goWithout(error.message)
     }
+  }
+
+  #goWithout(reason: string): void {
+    this.#tellPrograms(false)
+    this.#reason = reason
+    this.#warn('are not merged')
   }
 
   /** Takes the device away once it does harm, and looks whether it is there, or due. @throws LinuxError where it stays, or cannot be asked */
