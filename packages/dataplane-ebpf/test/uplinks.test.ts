@@ -142,9 +142,8 @@ for (const { kind, what, probe } of KINDS) {
     })
 
     // Sockets are those of a device, and not of its name.
-    it.runIf(kind === 'vrf')(
-      'is heard by a keeper that is begun anew, and has its segments joined, once the VRF device is another one of its name',
-      async () => {
+    if (kind === 'vrf')
+      it('is heard by a keeper that is begun anew, and has its segments joined, once the VRF device is another one of its name', async () => {
         const inSite = (command: string): string => sites.in(site('b'), ...command.split(' '))
         const links = (): readonly (readonly [string, number])[] =>
           (JSON.parse(inSite('ip -j link show')) as readonly { readonly ifname: string; readonly ifindex: number }[])
@@ -162,8 +161,7 @@ for (const { kind, what, probe } of KINDS) {
         expect([...again].filter(([name, index]) => found.get(name) === index)).toEqual([])
         await expect.poll(async () => (await routers.b.dump()).up?.toSorted(), { timeout: 20_000 * PACE }).toEqual([0, 1, 2, 3])
         await expect.poll(async () => (await routers.a.dump()).up?.toSorted(), { timeout: 20_000 * PACE }).toEqual([0, 1, 2, 3])
-      },
-    )
+      })
 
     it('is left as it was by close()', async () => {
       const indexes = SITES.map((of) => {
@@ -207,17 +205,18 @@ for (const { kind, what, probe } of KINDS) {
       })
     })
 
-    it.runIf(isLeft).each(JOINERS)('come one by one, as is told, by $encapsulation', async ({ encapsulation }) => {
-      await sites.setUp(sites.routers[TO.site], TO.site, ++generation, 4, encapsulation)
-      await sites.setUp(sites.routers[FROM.site], FROM.site, generation, 4, encapsulation)
-      const { lines, mean } = await sites.send([FROM, TO], POD.b[0], () => true, OCTETS)
-      expect(lines).toEqual(whole(OCTETS))
-      expect(mean).toBeLessThan(JOINED)
-      const router = sites.routers[TO.site]
-      expect(router.capabilities.features).not.toContain('joint-labels')
-      const { what: of } = encapsulation === 'vxlan' ? IN_VXLAN : BEHIND_JOINT_LABELS
-      const because = expect.stringContaining('the uplink is in a VRF device') as string
-      expect((await router.inspectKernel()).choices).toContainEqual({ what: of, chosen: 'one by one', because })
-    })
+    if (isLeft)
+      it.each(JOINERS)('come one by one, as is told, by $encapsulation', async ({ encapsulation }) => {
+        await sites.setUp(sites.routers[TO.site], TO.site, ++generation, 4, encapsulation)
+        await sites.setUp(sites.routers[FROM.site], FROM.site, generation, 4, encapsulation)
+        const { lines, mean } = await sites.send([FROM, TO], POD.b[0], () => true, OCTETS)
+        expect(lines).toEqual(whole(OCTETS))
+        expect(mean).toBeLessThan(JOINED)
+        const router = sites.routers[TO.site]
+        expect(router.capabilities.features).not.toContain('joint-labels')
+        const { what: of } = encapsulation === 'vxlan' ? IN_VXLAN : BEHIND_JOINT_LABELS
+        const because = expect.stringContaining('the uplink is in a VRF device') as string
+        expect((await router.inspectKernel()).choices).toContainEqual({ what: of, chosen: 'one by one', because })
+      })
   })
 }
