@@ -109,8 +109,9 @@ export class SegmentMerger {
     this.#isDue = false
     if (vrf !== undefined && !mergesInVrfs) {
       // One that another release has made there is of no use.
-      await removeMerger(merged, this.#options)
-      return this.#goWithout(NOT_IN_VRFS)
+      await this.remove()
+      this.#reason = NOT_IN_VRFS
+      return
     }
     this.#tellPrograms(true)
     try {
@@ -120,14 +121,10 @@ export class SegmentMerger {
       this.#reason = ''
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
-      this.#goWithout(error.message)
+      this.#tellPrograms(false)
+      this.#reason = error.message
+      this.#warn('are not merged')
     }
-  }
-
-  #goWithout(reason: string): void {
-    this.#tellPrograms(false)
-    this.#reason = reason
-    this.#warn('are not merged')
   }
 
   /** Takes the device away once it does harm, and looks whether it is there, or due. @throws LinuxError where it stays, or cannot be asked */
