@@ -222,7 +222,7 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
     `tries every feature of the kernel as CAP_SYS_ADMIN does, where nobody sees it${needsUserNamespaces}`,
     async () => {
       const seen = await seenWhile(async () => {
-        const said = await start({ script: 'least-features' }, 'quiet').says()
+        const said = await start({ script: 'least-features' }, 'quiet').saysLast()
         expect(said).toEqual({ capabilities: CAPABILITIES, user: 0, features: features.map(({ name, reason }) => [name, reason]) })
       })
       expect(seen).toEqual([])
@@ -231,7 +231,7 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
 
   const needsReadable = isReadable ? '' : ' (skipped: only root can read these files)'
   it.skipIf(!isReadable)(`is the same for somebody who is not root${needsReadable}`, async () => {
-    const said = await start({ script: 'least-features', args: ['lo'], limited: LIMITED_NOBODY }, 'quiet').says()
+    const said = await start({ script: 'least-features', args: ['lo'], limited: LIMITED_NOBODY }, 'quiet').saysLast()
     expect(said).toMatchObject({ capabilities: CAPABILITIES, user: 65_534, choice: { uplink: hasTcx ? 'tcx' : 'clsact' } })
   })
 
@@ -239,7 +239,7 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
     // In a root that is not the namespace's no user namespace can be made.
     const through = ['unshare', '-m', 'sh', '-c', 'mount --rbind / "$0" && exec chroot "$0" "$@"', root]
     const seen = await seenWhile(async () => {
-      const said = await start({ script: 'least-features', through }, 'quiet').says()
+      const said = await start({ script: 'least-features', through }, 'quiet').saysLast()
       const untried = expect.stringMatching(/^not tried: make a network namespace, by CAP_SYS_ADMIN or in a user namespace: .* \(EPERM\)$/)
       expect(said.features).toEqual(
         features.map(({ name, reason, available }) => {
@@ -251,7 +251,7 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
     })
     expect(seen).toEqual([])
     // What is not tried is done without.
-    const { choice } = await start({ script: 'least-features', args: ['lo'], through }, 'quiet').says()
+    const { choice } = await start({ script: 'least-features', args: ['lo'], through }, 'quiet').saysLast()
     expect(choice).toMatchObject({ uplink: hasTcx ? 'tcx' : 'clsact', endpoints: 'clsact', mergesVxlan: false, mergesJoint: false })
   })
 

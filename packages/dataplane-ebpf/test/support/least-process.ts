@@ -52,6 +52,15 @@ export class LeastProcess {
     return JSON.parse(value) as T
   }
 
+  /** What it says last, once it has ended: until then it takes back what it has made. */
+  async saysLast(): Promise<Said> {
+    const ended = once(this.#child, 'exit')
+    const said = await this.says()
+    const [code] = (await ended) as [number | null]
+    if (code !== 0) throw new TypeError(`a process has ended with ${code} behind what it said`)
+    return said
+  }
+
   /** Ends an agent; how many packets each endpoint has sent, and what the process ended with. */
   async end(order: 'keep' | 'end'): Promise<readonly [sent: readonly number[], code: number | null]> {
     const ended = once(this.#child, 'exit')
