@@ -1,7 +1,7 @@
 import { LinuxError, type Netlink } from '@heddle/linux'
 import { expect, it } from 'vitest'
 import { deleteUnclaimed } from './older-layout.js'
-import { hostNamesOf } from './device/ports.js'
+import { hostNamesOf } from './device/written-devices.js'
 
 /** A netlink with these links; deleting one of them says what is given. @param deleted indexes, in order */
 function fake(links: readonly (readonly [string, number, string])[], deleted: number[], refusals: ReadonlyMap<number, string>): Netlink {

@@ -9,20 +9,15 @@ import {
 import type { EventQueue, Logger } from '@heddle/io'
 import { LinkReaper, LinuxError, Netlink, NetworkNamespace, type Link } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
-import { rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { macOf } from '../layout/objects.js'
 import { allOf } from '../all-of.js'
-import { View } from '../layout/struct.js'
-import { LINK } from '../layout/structs/objects.js'
 import type { EbpfAttachment } from '../probe.js'
 import type { InspectedLink } from '../inspect-kernel.js'
-import { callAsync } from '../native/call.js'
 import { attemptsInto } from '../tables/changes.js'
-import { isSameBytes, type KernelMaps } from '../tables/kernel-maps.js'
-import { wordBytes } from '../layout/word.js'
-import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
-import { takeAway } from './take-away.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
+import { decodeRequest, routesOf, samePlace } from './device-request.js'
+import { EgressPrograms, linkPin, PROGRAM, type EgressProgramsOptions } from './egress-programs.js'
+import { hostNamesOf, WrittenDevices, type WrittenDevicesOptions } from './written-devices.js'
 import {
   checkPlace,
   namespaceOf,
@@ -35,25 +30,14 @@ import {
   type PeerEnd,
 } from './device-pair.js'
 
-export interface PortsOptions {
+export interface PortsOptions extends WrittenDevicesOptions, Omit<EgressProgramsOptions, 'object'> {
   readonly maps: KernelMaps
   /** Of the router's namespace. */
   readonly netlink: Netlink
-  readonly netns: string | undefined
-  /** Index of the uplink, which makes the names of this dataplane's devices its own. */
-  readonly uplink: number
-  /** Index of the uplink that tables which were taken over were of, and their devices are named by; 0 when there were none. */
-  readonly uplinkBefore: number
   /** What new devices are. */
   readonly devices: EbpfDeviceKind
   /** Octets of the largest segment that the uplink takes in one piece. */
   readonly largestSegment: number
-  /** How programs are attached to new veth devices. */
-  readonly means: EbpfAttachment
-  /** Whether tcx is there for those that stay. */
-  readonly hasTcx: boolean
-  /** Directory of pins; nothing is pinned when left out. */
-  readonly pins: string | undefined
   readonly events: EventQueue<DataplaneEvent>
   readonly logger: Logger
 }
@@ -64,8 +48,6 @@ export interface PortsOptions {
  * not to pay that.
  */
 const CALM = 10_000
-
-const PROGRAM = 'egress'
 
 /** Devices whose programs are looked for at a look; all of them in turn. */
 const ASKED_AT_ONCE = 32
@@ -97,6 +79,8 @@ interface Attached {
 /** The devices of ports: pairs with the egress program at the router's end. */
 export class Ports {
   readonly #options: PortsOptions
+  readonly #written: WrittenDevices
+  readonly #programs: EgressPrograms
   readonly #attached = new Map<number, Attached>()
   /** By port, what is still to be done to take its last device away, since the kernel refused it. */
   readonly #left = new Map<number, readonly (() => unknown)[]>()
@@ -111,35 +95,33 @@ export class Ports {
 
   constructor(options: PortsOptions) {
     this.#options = options
+    this.#written = new WrittenDevices(options)
+    this.#programs = new EgressPrograms({ ...options, object: options.maps.object })
     this.#largestSegment = options.largestSegment
   }
 
   /** Takes over the devices that a dataplane before this one has left; those that are gone meanwhile are forgotten. */
   async adopt(): Promise<void> {
-    const { maps, netlink, netns } = this.#options
+    const { netlink, netns } = this.#options
     await LinkReaper.sweep(netns)
     const links = new Map((await netlink.links.list()).map((link) => [link.index, link]))
-    for (const [port, value] of maps.numbered('links')) {
-      const view = new View(LINK, value)
-      const hostIndex = view.get('ifindex')
-      const request = maps.get('requests', port)
+    for (const [port, written, request] of this.#written.all()) {
+      const hostIndex = written.get('ifindex')
       const host = links.get(hostIndex)
-      const isOurs = host !== undefined && isDevice(host, this.#namesOf(port), view)
+      const isOurs = host !== undefined && this.#written.isOf(port, host)
       if (!isOurs || request === undefined) {
         this.#isGone(port, hostIndex)
-        if (!isOurs) this.#unpin(port)
+        if (!isOurs) this.#programs.unpin(port)
         continue
       }
-      const facts = { ifindex: view.get('peer_ifindex'), mac: macOf(view.octets('peer_mac')), mtu: view.get('peer_mtu') }
+      const facts = { ifindex: written.get('peer_ifindex'), mac: macOf(written.octets('peer_mac')), mtu: written.get('peer_mtu') }
       const decoded = decodeRequest(request)
-      const means = meansOf(host, this.#isMoved(port) ? 'tcx' : this.#options.means)
+      const means = this.#programs.meansBefore(port, host)
       const attachment = await this.#attachAgain(port, host, means)
       if (attachment === undefined) continue
       // It was without a program, or its process ended before it set it up.
       if (!host.up) await this.#set(host.index, true)
-      // Whoever wrote the link may have ended before this.
-      maps.set('devices', hostIndex, wordBytes(port))
-      this.#noteMac(port, host)
+      this.#written.writeAgain(port, host)
       this.#attached.set(port, {
         request: decoded,
         facts,
@@ -148,7 +130,7 @@ export class Ports {
         attachment,
         means,
         isUnmovable: false,
-        resolves: view.get('resolves') === 1,
+        resolves: written.get('resolves') === 1,
         largestSegment: undefined,
         unfit: undefined,
         isAdopted: true,
@@ -156,39 +138,21 @@ export class Ports {
     }
   }
 
-  /** What a port's device may be called. */
-  #namesOf(port: number): string[] {
-    const { uplink, uplinkBefore } = this.#options
-    return [uplink, uplinkBefore].flatMap((index) => hostNamesOf(index, port))
-  }
-
-  /** A device that came with another uplink is known by its MAC address alone once that is not the one before any more. */
-  #noteMac(port: number, { mac }: Link): void {
-    const { maps } = this.#options
-    const value = maps.get('links', port)
-    if (value === undefined) return
-    const view = new View(LINK, value)
-    const octets = macBytes(mac)
-    if (isSameBytes(octets, view.octets('mac').subarray(0, 6))) return
-    view.octets('mac').set(octets)
-    maps.set('links', port, view.bytes)
-  }
-
   /** Undefined when the device has gone since it was looked for. */
   async #attachAgain(port: number, host: Link, means: EbpfAttachment): Promise<number | undefined> {
     try {
-      return await this.#attachProgram(port, host, means)
+      return await this.#programs.attach(port, host, means)
     } catch (error) {
       if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
       this.#isGone(port, host.index)
-      this.#unpin(port)
+      this.#programs.unpin(port)
       return undefined
     }
   }
 
   #isGone(port: number, hostIndex: number): void {
     this.#options.logger.warn('A device is gone', { port })
-    this.#forget(port, hostIndex)
+    this.#written.forget(port, hostIndex)
   }
 
   /**
@@ -242,7 +206,6 @@ export class Ports {
 
   /** Has endpoints look for their neighbours, or not, as the tables want it by port: `undefined` for one that goes. Returns those that could not be told. */
   async settle(wants: (port: number) => boolean | undefined): Promise<ApplyFailure[]> {
-    const { maps } = this.#options
     const failures: ApplyFailure[] = []
     for (const [port, attached] of this.#attached) {
       const resolves = wants(port)
@@ -255,9 +218,7 @@ export class Ports {
         continue
       }
       attemptsInto(failures)('port', port, () => {
-        // As it is now: programs write there where the endpoint was heard.
-        const value = maps.get('links', port)
-        if (value !== undefined) maps.set('links', port, new View(LINK, value).set('resolves', resolves ? 1 : 0).bytes)
+        this.#written.writeResolving(port, resolves)
         this.#attached.set(port, { ...attached, resolves })
       })
     }
@@ -290,7 +251,7 @@ export class Ports {
     const { request, hostIndex, attachment, namespace } = attached
     let isBuried = false
     await this.#takeAway(port, [
-      () => this.#forget(port, hostIndex),
+      () => this.#written.forget(port, hostIndex),
       // Where the path leads to another namespace by now, its end goes with the router's.
       () => (namespaceOf(request) === namespace ? this.#buryPeer(attached) : undefined),
       async () => {
@@ -298,7 +259,7 @@ export class Ports {
         if (!isBuried) await this.#buryHost(hostIndex)
         isBuried = true
         // Not before it is down: what the endpoint still sends would be the host's.
-        await takeAway(() => this.#options.maps.object.detach(attachment))
+        await this.#programs.detach(attachment)
       },
     ])
   }
@@ -317,12 +278,8 @@ export class Ports {
   /** Forgets a device that is gone, and its program with it. */
   async #lose(port: number, { hostIndex, attachment }: Attached): Promise<void> {
     this.#attached.delete(port)
-    this.#forget(port, hostIndex)
-    try {
-      await callAsync(() => this.#options.maps.object.detach(attachment))
-    } catch (error) {
-      if (!(error instanceof LinuxError)) throw error // its pin, which the next program is refused for, or takes
-    }
+    this.#written.forget(port, hostIndex)
+    await this.#programs.lose(attachment)
   }
 
   async detachAll(reason: string): Promise<void> {
@@ -371,14 +328,13 @@ export class Ports {
 
   /** Attaches programs anew that somebody took away from devices, which would leave to the host what endpoints send; some at a look. @throws LinuxError */
   async restoreSome(): Promise<void> {
-    const { object } = this.#options.maps
     if (this.#round.length === 0) this.#round = [...this.#attached.keys()]
     const asked = new Map<number, number>()
     for (const port of this.#round.splice(0, ASKED_AT_ONCE)) {
       const attachment = this.#attached.get(port)?.attachment
       if (attachment !== undefined) asked.set(attachment, port)
     }
-    const lost = asked.size === 0 ? [] : await callAsync(() => object.lost([...asked.keys()]))
+    const lost = await this.#programs.lost([...asked.keys()])
     for (const [attachment, port] of asked) {
       if (lost.includes(attachment)) await this.#restore(port)
       else if (this.#down.has(port)) await this.#endDown(port)
@@ -386,18 +342,17 @@ export class Ports {
   }
 
   async #restore(port: number): Promise<void> {
-    const { maps, netlink, events, logger } = this.#options
+    const { netlink, events, logger } = this.#options
     const attached = this.#attached.get(port)
-    const value = maps.get('links', port)
-    if (attached === undefined || value === undefined) return
+    if (attached === undefined) return
     try {
-      if (!isDevice(await netlink.links.get(attached.hostIndex), this.#namesOf(port), new View(LINK, value))) {
+      if (!this.#written.isOf(port, await netlink.links.get(attached.hostIndex))) {
         // Another device has its number by now.
         logger.warn('A device is gone', { port })
         events.push({ type: 'port-down', port, reason: 'the device is gone' })
         return await this.#lose(port, attached)
       }
-      await callAsync(() => maps.object.restore(attached.attachment, PROGRAM))
+      await this.#programs.restore(attached.attachment)
       logger.warn("Somebody took a device's program away: it was attached anew", { port, program: PROGRAM })
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
@@ -429,13 +384,13 @@ export class Ports {
 
   /** Moves a program from its filter to tcx, of one device: each holds up whoever has work on a link of the machine. */
   async moveOne(): Promise<void> {
-    const { maps, hasTcx, logger } = this.#options
+    const { hasTcx, logger } = this.#options
     if (!hasTcx || performance.now() - this.#changed < CALM) return
     const found = [...this.#attached].find(([, { means, isUnmovable }]) => means === 'clsact' && !isUnmovable)
     if (found === undefined) return
     const [port, attached] = found
     try {
-      await callAsync(() => maps.object.moveToTcx(attached.attachment, PROGRAM))
+      await this.#programs.moveToTcx(attached.attachment)
       this.#attached.set(port, { ...attached, means: 'tcx' })
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
@@ -470,13 +425,13 @@ export class Ports {
     const { netlink } = this.#options
     let attachment: number | undefined
     try {
-      this.#write(port, pair, request, resolves)
-      const means = meansOf(pair.host, this.#options.means)
-      attachment = await this.#attachProgram(port, pair.host, means)
+      this.#written.write(port, pair, request, resolves)
+      const means = this.#programs.meansOf(pair.host)
+      attachment = await this.#programs.attach(port, pair.host, means)
       await raisePair(netlink, pair, request)
       return { attachment, means, isUnmovable: false }
     } catch (cause) {
-      this.#forget(port, pair.host.index)
+      this.#written.forget(port, pair.host.index)
       const deleted = netlink.links.delete(pair.host.index).catch(() => undefined)
       if (attachment !== undefined) await this.#undo(attachment, deleted)
       if (!(cause instanceof LinuxError)) throw cause
@@ -487,78 +442,17 @@ export class Ports {
   /** Behind its device, so that it is not without; and before the port gets another one, whose program would have the same pin. */
   async #undo(attachment: number, deleted: Promise<unknown>): Promise<void> {
     await deleted
-    await takeAway(() => this.#options.maps.object.detach(attachment)).catch(() => undefined)
+    await this.#programs.detach(attachment).catch(() => undefined)
   }
 
-  /** As `#write`, of a device that has its program, which goes on by what was written before. */
+  /** Writes down anew what may have changed, of a device that has its program, which goes on by what was written before. */
   #rewrite(port: number, pair: DevicePair, request: DeviceRequest, resolves: boolean): void {
     try {
-      this.#write(port, pair, request, resolves)
+      this.#written.write(port, pair, request, resolves)
     } catch (cause) {
       if (!(cause instanceof LinuxError)) throw cause
       throw new DataplaneError('dataplane.device', `the device of port ${port} cannot be written down: ${cause.message}`, { cause })
     }
-  }
-
-  /** Whether a dataplane before this one has moved a port's program to tcx, where it stays: another program takes its place there in one step. */
-  #isMoved(port: number): boolean {
-    const pin = this.#pin(port)
-    return this.#options.hasTcx && pin !== undefined && statSync(pin, { throwIfNoEntry: false })?.isFile() === true
-  }
-
-  #attachProgram(port: number, host: Link, means: EbpfAttachment): Promise<number> {
-    const { maps, netns } = this.#options
-    const pin = this.#pin(port)
-    return callAsync(() =>
-      maps.object.attach({
-        program: PROGRAM,
-        ifindex: host.index,
-        usesTcx: means === 'tcx',
-        isNetkit: means === 'netkit',
-        ...(netns === undefined ? {} : { namespace: netns }),
-        ...(pin === undefined ? {} : { pin }),
-      }),
-    )
-  }
-
-  #write(port: number, { host, peer }: DevicePair, request: DeviceRequest, resolves: boolean): void {
-    const { maps, netns } = this.#options
-    const isLocal = namespaceOf(request) === NetworkNamespace.identity(netns)
-    const view = new View(LINK).set('ifindex', host.index).set('peer_ifindex', peer.index).set('peer_mtu', peer.mtu)
-    view.set('is_local', isLocal ? 1 : 0).set('resolves', resolves ? 1 : 0)
-    view.octets('mac').set(macBytes(host.mac))
-    view.octets('peer_mac').set(macBytes(peer.mac))
-    view.octets('endpoint_mac').set(this.#heard(port, peer.index) ?? macBytes(peer.mac))
-    maps.set('requests', port, encodeRequest(request))
-    maps.set('links', port, view.bytes)
-    maps.set('devices', host.index, wordBytes(port))
-  }
-
-  /** Where the endpoint behind a device was last heard from. */
-  #heard(port: number, peerIndex: number): Uint8Array | undefined {
-    const value = this.#options.maps.get('links', port)
-    if (value === undefined) return undefined
-    const view = new View(LINK, value)
-    return view.get('peer_ifindex') === peerIndex ? view.octets('endpoint_mac') : undefined
-  }
-
-  #forget(port: number, hostIndex: number): void {
-    const { maps } = this.#options
-    maps.delete('devices', hostIndex)
-    maps.delete('links', port)
-    maps.delete('requests', port)
-  }
-
-  /** What a dataplane before this one has left of a program: a directory marks a qdisc, which has gone with its link. */
-  #unpin(port: number): void {
-    const { pins } = this.#options
-    if (pins === undefined) return
-    for (const name of [linkPin(port), nextPin(port)]) rmSync(join(pins, name), { force: true, recursive: true })
-  }
-
-  #pin(port: number): string | undefined {
-    const { pins } = this.#options
-    return pins === undefined ? undefined : join(pins, linkPin(port))
   }
 }
 
@@ -568,46 +462,10 @@ function notDone(error: unknown): DataplaneError {
   return error
 }
 
-function linkPin(port: number): string {
-  return `link-${port}`
-}
-
-/** Name of what a move to tcx leaves that breaks off; see `native/core/src/link.rs`. */
-function nextPin(port: number): string {
-  return `next-${linkPin(port)}`
-}
-
-/** What the router's end of a port's device is called, and what earlier releases called it. @param uplink index of the uplink */
-export function hostNamesOf(uplink: number, port: number): readonly [name: string, former: string] {
-  // No number has a hyphen in it, so that no two uplinks share a name. They did: `p` is a digit as well.
-  const nameWith = (between: string): string => `hd${uplink.toString(36)}${between}${port.toString(36)}`
-  return [nameWith('-'), nameWith('p')]
-}
-
 function peerOf({ request, facts, namespace }: Attached): PeerEnd {
   return { request, namespace, index: facts.ifindex }
 }
 
-/** How a program is attached to a device. @param veth how, if it is a veth device */
-function meansOf({ kind }: Link, veth: EbpfAttachment): EbpfAttachment {
-  return kind === 'netkit' ? 'netkit' : veth
-}
-
-/**
- * Whether a link is the end that was written down: numbers of links are given again, in a namespace that was made anew for instance. By its name or its MAC
- * address: an administrator may have changed the one, and a daemon of the host the other. The name of any other uplink's port is another dataplane's as a rule.
- *
- * @param names what the end is called that this dataplane makes, or the one whose tables it has taken over
- */
-export function isDevice({ kind, name, mac, peer }: Link, names: readonly string[], written: View<'mac' | 'peer_ifindex'>): boolean {
-  if ((kind !== 'veth' && kind !== 'netkit') || peer !== written.get('peer_ifindex')) return false
-  return names.includes(name) || isSameBytes(macBytes(mac), written.octets('mac').subarray(0, 6))
-}
-
 function factsOf({ peer }: DevicePair): DeviceFacts {
   return { ifindex: peer.index, mtu: peer.mtu, ...(peer.mac === undefined ? {} : { mac: MacAddress.parse(peer.mac) }) }
-}
-
-function macBytes(mac: string | undefined): Uint8Array {
-  return mac === undefined ? new Uint8Array(6) : MacAddress.parse(mac).toBytes()
 }
