@@ -5,6 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { endProcess } from '../../dataplane-tun/test/support/end-process.js'
 import { emptyTransaction, POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
@@ -78,7 +79,7 @@ describe.skipIf(missing() !== '')(titled('an endpoint that has a bandwidth'), ()
     const seconds = (performance.now() - begun) / 1000
     expect(octets).toBeLessThanOrEqual(burstOctets + (seconds * bitsPerSecond) / 8 + DATAGRAM)
     expect(dropsOf(await routers[at].counters(), `${direction}-rate`)).toBeGreaterThan(dropped)
-    sink.kill()
+    for (const process of [source, sink]) await endProcess(process)
     await limit(at, {})
   })
 
@@ -97,6 +98,6 @@ describe.skipIf(missing() !== '')(titled('an endpoint that has a bandwidth'), ()
     expect(answer).toBe(wanted)
     expect(octets).toBeGreaterThanOrEqual(CARRIED)
     expect(octets).toBeLessThanOrEqual(burstOctets + (seconds * bitsPerSecond) / 8 + 65_535)
-    server.kill()
+    await endProcess(server)
   })
 })

@@ -23,6 +23,7 @@ import { SERVICE } from '../src/layout/structs/service.js'
 import { limitsOf } from '../src/limits.js'
 import { KernelTables } from '../src/tables/kernel-tables.js'
 import { Died, MapsInMemory, type SeenMaps, type Step } from './support/maps-in-memory.js'
+import { PACE } from './support/pace.js'
 import { LOCAL, PEERS } from './support/router.js'
 
 const ENCAPSULATIONS = ['mpls-udp', 'mpls-gre', 'vxlan', 'mpls-udp-joint'] as const
@@ -299,7 +300,7 @@ function readAnew(wanted: Tables) {
   return readByPrograms(process)
 }
 
-describe('tables that are written', { timeout: 600_000 }, () => {
+describe('tables that are written', { timeout: 600_000 * PACE }, () => {
   // Objects were there, and programs had not been told: nobody found anything to set, and rules were written where a port's were looked for.
   // What the next process wants is the same, or something else by then.
   it('are made what they shall be by the next process, wherever the one before ended in a transaction', () => {

@@ -52,13 +52,14 @@ const SWAPPING: Tables = {
 }
 
 describe.skipIf(lack !== '')(titled('XDP in the driver of a device', lack), () => {
-  const namespaces = new Namespaces()
+  let namespaces: Namespaces
   let router: EbpfDataplane
   let wire: Capture
   let pod: Capture
   let mac: string
 
   beforeAll(async () => {
+    namespaces = new Namespaces()
     for (const name of ['driver-router', 'driver-net', 'driver-pod']) namespaces.add(name)
     const [near, far] = machineDevices()
     for (const [{ name }, into] of [
@@ -88,7 +89,7 @@ describe.skipIf(lack !== '')(titled('XDP in the driver of a device', lack), () =
   afterAll(async () => {
     await router?.close()
     for (const capture of [wire, pod]) capture?.[Symbol.dispose]()
-    namespaces.close()
+    namespaces?.close()
   })
 
   const outer = { source: PEERS[4][1], destination: LOCAL[4], protocol: UDP, ttl: 64, trafficClass: 0, destinationPort: MPLS_UDP }

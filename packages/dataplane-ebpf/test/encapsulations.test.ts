@@ -10,10 +10,9 @@ import {
   type WireEncapsulation,
 } from '@heddle/dataplane-conformance'
 import { IpPrefix, MacAddress } from '@heddle/wire'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
@@ -91,7 +90,7 @@ describe.skipIf(missing() !== '')(titled('encapsulations'), () => {
   let router: EbpfRouter | undefined
 
   beforeEach(() => {
-    pinDirectory = mkdtempSync(join(tmpdir(), 'heddle-carried-'))
+    pinDirectory = makeFolder('carried')
     space = new RouterNamespace(SPACE)
     const inside = (line: string): string => space.namespaces.in(SPACE, ...line.split(' '))
     inside(`ip address add ${LOCAL[4]}/24 dev up0`)

@@ -147,7 +147,9 @@ describe.skipIf(missing() !== '')(titled('a flow that is known'), () => {
 
 describe.skipIf(missing() !== '')(titled('flows that are known'), () => {
   it('are as many as a CPU has places, which are more where more flows may come', async () => {
-    const [places, flows] = [4096, 6000]
+    const places = 4096
+    // The thread may be on each CPU in turn.
+    const flows = Math.min(60_000, 3000 * cpus().length)
     const namespace = new RouterNamespace('many')
     try {
       await using router = await namespace.open({ fibBlocks: 1024, routes: 64, flows: places * 2 * cpus().length })
@@ -157,7 +159,6 @@ describe.skipIf(missing() !== '')(titled('flows that are known'), () => {
         const packet = testPacket({ ...ENDS, sourcePort: 1024 + flow, destinationPort: 80, size: 8 })
         byProgram(router, { from: 'port', port: 1, packet })
       }
-      // The thread may have been on more than one.
       expect(Math.max(...knownByCpu(router))).toBeGreaterThan(places * 0.45)
     } finally {
       namespace.close()

@@ -5,6 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { endProcess } from '../../dataplane-tun/test/support/end-process.js'
 import { Capture } from '../../dataplane-tun/test/support/capture.js'
 import { Namespaces } from '../../dataplane-tun/test/support/namespaces.js'
 import { readOuter, writeOuter } from '../../dataplane-tun/test/support/ip-packet.js'
@@ -127,8 +128,7 @@ describe.skipIf(missing() !== '')(titled('packets of known flows, where the host
     await expect.poll(nothingArrives).toBe(true)
     route('del', remote)
     await moreArrives()
-    stream.kill('SIGKILL')
-    sink.kill('SIGKILL')
+    for (const process of [stream, sink]) await endProcess(process)
   })
 
   // The first packet of a flow went by the rule, and those behind it by the gateway of whichever class had been asked for.
@@ -166,7 +166,7 @@ describe.skipIf(missing() !== '')(titled('packets of known flows, where the host
     }
     for (let turn = 0; turn < 10; turn++) {
       for (const trafficClass of [0x10, 0]) near.send(packet(trafficClass, turn))
-      await expect.poll(look, { timeout: 20_000 }).toBeGreaterThan(turn)
+      await expect.poll(look).toBeGreaterThan(turn)
     }
     expect(arrived).toEqual(Array.from({ length: 10 }, (_, turn) => [0, turn]))
     ip('rule', 'del', 'tos', '0x10', 'lookup', '100')

@@ -1,15 +1,13 @@
 import { countersOf, type CounterSnapshot } from '@heddle/core'
 import { ebpfDataplane, ebpfFeatures, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
-import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { LABEL, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { anotherVersion, hasClang, seenByLater } from './support/another-version.js'
+import { EndlessStream } from './support/endless-stream.js'
 import { hasEthtool } from './support/hairpin.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
@@ -52,7 +50,7 @@ describe.skipIf(missing() !== '' || lacks !== '').each(UPLINK_MEANS)(title, ({ m
   let folder: string
   let agents: SiteAgents
   let far: EbpfDataplane
-  let sender: ChildProcess | undefined
+  let stream: EndlessStream | undefined
 
   beforeAll(async () => {
     sites = new TwoEbpfSites('hitjoin')
@@ -75,7 +73,7 @@ describe.skipIf(missing() !== '' || lacks !== '').each(UPLINK_MEANS)(title, ({ m
     inSender(...`ip route add ${POD.a[0]} dev eth0 rto_min ${PATIENCE}s`.split(' '))
   })
   afterAll(async () => {
-    sender?.kill()
+    await stream?.close()
     await agents?.endAll()
     await far?.close()
     await (await open('a', join(folder, 'pins'))).close()
@@ -125,20 +123,6 @@ describe.skipIf(missing() !== '' || lacks !== '').each(UPLINK_MEANS)(title, ({ m
     return links.map(({ ifname, ifindex }) => [ifname, ifindex])
   }
 
-  /** Starts a stream without end; what ends it tells what its receiver says of it. */
-  async function stream(): Promise<() => Promise<string>> {
-    const script = fileURLToPath(new URL('support/tcp-bulk.mjs', import.meta.url))
-    const receiver = sites.start(sites.short('red', 'a'), process.execPath, script, 'take', POD.a[0], PORT)
-    const said = createInterface(receiver.stdout as NodeJS.ReadableStream)[Symbol.asyncIterator]()
-    expect((await said.next()).value).toBe('listening')
-    const argv = ['netns', 'exec', sites.name(sites.short('red', 'b')), process.execPath, script, 'send', POD.a[0], PORT]
-    const { stdin } = (sender = spawn('ip', argv, { stdio: ['pipe', 'ignore', 'inherit'] }))
-    return async () => {
-      stdin.end()
-      return String((await said.next()).value)
-    }
-  }
-
   /** Octets that were sent to the other site, behind the headers of TCP, which are fewer once segments are joined; and that came. */
   function octetsOf(from: CounterSnapshot, to: CounterSnapshot, label: number): readonly (number | undefined)[] {
     const rows = [countersOf(from.nextHops, NEXT_HOP), countersOf(to.labels, label)]
@@ -148,7 +132,7 @@ describe.skipIf(missing() !== '' || lacks !== '').each(UPLINK_MEANS)(title, ({ m
   it(`loses no segment, and what joins them stays the same${leftOut}`, { timeout: 300_000 * PACE }, async () => {
     const before = devices()
     expect(before).toContainEqual([expect.stringMatching(/^hd.+joint$/), expect.any(Number)])
-    const end = await stream()
+    stream = await EndlessStream.start(sites, [sites.short('red', 'b'), sites.short('red', 'a')], POD.a[0], PORT)
     const isAsBefore = async (): Promise<void> => {
       await goesOn()
       expect(devices()).toEqual(before)
@@ -169,7 +153,7 @@ describe.skipIf(missing() !== '' || lacks !== '').each(UPLINK_MEANS)(title, ({ m
     expect(last.ready).toEqual(killed.ready)
     await isAsBefore()
     expect(await agents.end(last, 'SIGTERM')).toBe(0)
-    expect(await end()).toMatch(/^\d+ octets, as they were sent$/)
+    expect(await stream.end()).toMatch(/^\d+ octets, as they were sent$/)
 
     expect(counted('b', 'Tcp', 'RetransSegs')).toBe(0)
 

@@ -1,11 +1,11 @@
 import { DROP_REASONS, dropsOf, PORT_COUNTERS, type DropReason } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { endProcess } from '../../dataplane-tun/test/support/end-process.js'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { anotherVersion, hasClang, seenByLater } from './support/another-version.js'
@@ -82,12 +82,6 @@ describe.skipIf(missing() !== '').each(UPLINK_MEANS)(title, ({ means, without })
     })
   }
 
-  async function end(child: ChildProcess): Promise<void> {
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
-  }
-
   /** Packets that a port of the far site has delivered. */
   async function delivered(port = RED): Promise<number> {
     const { portIds, ports } = await far.counters()
@@ -124,7 +118,7 @@ describe.skipIf(missing() !== '').each(UPLINK_MEANS)(title, ({ means, without })
         await expect.poll(() => delivered(BLUE)).toBeGreaterThan(until)
       },
       async end() {
-        await Promise.all([end(client), end(server)])
+        await Promise.all([endProcess(client), endProcess(server)])
       },
     }
   }

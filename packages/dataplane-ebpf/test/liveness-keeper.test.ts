@@ -22,7 +22,7 @@ import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import type { KeeperPlace } from '../src/liveness/keeper-process.js'
 import { BfdFarEnd } from './support/bfd-far-end.js'
 import { bundledKeeper } from './support/bundled-keeper.js'
-import { keeperOf, keepersOf } from './support/keepers.js'
+import { keeperOf, keepersOf, signalKeeper } from './support/keepers.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { WATCHED } from './support/watched-path.js'
@@ -150,8 +150,7 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
     'tells far ends, when it is ended by %s, that nothing happened to the path, and another one comes',
     async (signal) => {
       await using router = await openUp()
-      const pid = keeperOf(place)
-      process.kill(pid, signal)
+      const pid = signalKeeper(place, signal)
       await hasEnded(pid)
       await expect.poll(() => far.told, PATIENTLY).toEqual(['up', 'admin-down', 'up'])
       await expect.poll(() => known(router), PATIENTLY).toEqual({ up: [1], down: [] })
@@ -165,8 +164,7 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
   it('is followed by that of the next process where it is ended after the one of the tables', async () => {
     const first = await openUp()
     await first.close({ keep: true })
-    const pid = keeperOf(place)
-    process.kill(pid, 'SIGUSR2')
+    const pid = signalKeeper(place, 'SIGUSR2')
     await hasEnded(pid)
     await expect.poll(() => far.told, PATIENTLY).toEqual(['up', 'admin-down'])
     await using second = await open()

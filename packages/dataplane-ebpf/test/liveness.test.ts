@@ -16,7 +16,7 @@ import { encodeLiveness } from '../src/liveness/encoding.js'
 import { isKeeperAlive, type KeeperPlace, type KeeperScript } from '../src/liveness/keeper-process.js'
 import { BfdFarEnd } from './support/bfd-far-end.js'
 import { bundledKeeper } from './support/bundled-keeper.js'
-import { keeperOf, keepersOf } from './support/keepers.js'
+import { keeperOf, keepersOf, signalKeeper } from './support/keepers.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { byProgram } from './support/twins.js'
@@ -201,8 +201,7 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       expect(told).toEqual(['up'])
 
       // One that is killed is missed within a second, and the next goes on where it was: the far end has not noticed.
-      const pid = keeperOf(place)
-      process.kill(pid, 'SIGKILL')
+      const pid = signalKeeper(place, 'SIGKILL')
       await expect.poll(() => (isAlive() ? keeperOf(place) || pid : pid)).not.toBe(pid)
       expect((await second.dump()).up).toEqual([1])
       await second.close()
@@ -277,6 +276,7 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       expect(await first.apply({ ...emptyTransaction(1), liveness: watch(100) })).toMatchObject({ status: 'applied', failures: [] })
       await expect.poll(async () => (await first.dump()).up).toEqual([1])
       const pid = keeperOf({ pins })
+      expect(pid).toBeGreaterThan(0)
       const [{ ifindex }] = JSON.parse(inNear('ip -j link show other2')) as [{ ifindex: number }]
       try {
         process.kill(pid, 'SIGSTOP')
@@ -312,7 +312,7 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
           )
           .toBe(true)
         expect(seen.size).toBe(1)
-        process.kill(keeperOf({ pins }), 'SIGKILL')
+        signalKeeper({ pins }, 'SIGKILL')
         await expect.poll(() => keepersOf({ pins }).some((pid) => !seen.has(pid))).toBe(true)
       } finally {
         await router.close()

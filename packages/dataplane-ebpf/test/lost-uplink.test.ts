@@ -5,12 +5,12 @@ import { nodeClock } from '@heddle/io/node'
 import { recordingLogger, type LogRecord, type RecordingLogger } from '@heddle/io/testing'
 import { IpAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DataplaneKeeper } from '../../agent/src/dataplane/dataplane-keeper.js'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { emptyTransaction, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { isKeeperAlive } from '../src/liveness/keeper-process.js'
@@ -91,7 +91,7 @@ describe.skipIf(missing() !== '').each(WAYS)(titled('two sites whose uplinks are
     isKeeperAlive({ pins: pinsOf(pinsAt(site)), underlayNetns: netns(site), vrf: undefined, addresses: [], uplink })
 
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'heddle-lost-uplink-'))
+    directory = makeFolder('lost-uplink')
     keeper = bundledKeeper()
     sites = new TwoEbpfSites(`lost${way}`)
     a = await open('a')

@@ -4,6 +4,7 @@ import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError } from '@heddle/linux'
 import { IpPrefix, MacAddress } from '@heddle/wire'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { endProcess } from '../../dataplane-tun/test/support/end-process.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { SegmentMerger } from '../src/device/segment-merger.js'
 import { Transit } from '../src/device/transit.js'
@@ -111,7 +112,7 @@ describe.skipIf(missing() !== '' || lacks.length > 0)(titled(`the devices that h
       const warnings = warn.mock.calls.filter(([message]) => message.startsWith('Segments'))
       expect(warnings).toEqual([[expect.stringContaining('are not merged'), { reason: because }]])
     } finally {
-      other.kill()
+      await endProcess(other)
     }
   })
 

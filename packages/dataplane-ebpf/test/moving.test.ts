@@ -82,9 +82,9 @@ describe.skipIf(noTcx !== '')(titled('a device that stays is moved from its filt
       .map((entry) => `${entry.name}: ${entry.isDirectory() ? 'mark of a qdisc' : 'pin'}`)
       .toSorted()
 
-  /** Has one endpoint ask the other 1000 times a second; what ends that says how often it was, and how many answers were missing. */
+  /** Has one endpoint ask the other 500 times a second; what ends that says how often it was, and how many answers were missing. */
   function flood(): () => Promise<{ readonly sent: number; readonly lost: number }> {
-    const ping = lab.space.namespaces.start('moving-pod-0', 'ping', '-n', '-i', '0.001', `${PODS[1]}`)
+    const ping = lab.space.namespaces.start('moving-pod-0', 'ping', '-n', '-i', '0.002', `${PODS[1]}`)
     ends.push(() => ping.kill())
     let output = ''
     ping.stdout?.on('data', (chunk) => (output += String(chunk)))

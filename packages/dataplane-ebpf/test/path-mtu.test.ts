@@ -147,7 +147,7 @@ describe.skipIf(missing() !== '')(titled('two sites with a router between them, 
     pinDirectory = join(makeFolder('narrow'), 'pins')
     mkdirSync(pinDirectory)
     for (const site of ['a', 'b'] as const) await open(site)
-  }, 30_000 * PACE)
+  }, 120_000 * PACE)
   afterAll(async () => {
     for (const router of Object.values(routers)) await router.close()
     sites?.close()
@@ -222,6 +222,6 @@ describe.skipIf(missing() !== '')(titled('two sites with a router between them, 
       expect(await ping(of6, '-M', 'do', '-s', '1232')).toContain(' 2 received')
       expect(await tcpStream(sites, ['narrow-red-a', 'narrow-red-b'], of6, 1 << 20)).toBe(true)
     },
-    60_000 * PACE,
+    120_000 * PACE,
   )
 })

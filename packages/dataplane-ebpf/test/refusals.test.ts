@@ -17,6 +17,7 @@ import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { FLOW_COUNT } from '../src/layout/structs/policy.js'
 import { FaultyNative, type Fails } from './support/faulty-native.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 
@@ -293,7 +294,7 @@ describe.skipIf(missing() !== '')(titled('what the kernel refuses while a transa
         await expectMade(after, besides, call)
       }
     },
-    600_000,
+    600_000 * PACE,
   )
 
   // The tables cannot be read either, by which the next transaction is judged.
@@ -324,29 +325,33 @@ describe.skipIf(missing() !== '')(titled('what the kernel refuses while a transa
       }
       expect(refusals).toBeGreaterThan(0)
     },
-    600_000,
+    600_000 * PACE,
   )
 
   // What is asked for once in a dataplane's life, to be faster.
-  it('is of no object where it is only slower then, and is asked for again by the next look', async () => {
-    const faster = (): unknown => [router.parts.mergers.vxlan.because, router.parts.transit.because]
-    const before = faster()
-    const { calls: all } = await make(second)
-    const expected = faster()
-    expect(expected).not.toEqual(before)
-    // Not by their numbers: how often programs are waited for in between depends on how long that takes.
-    const asked = ['link', 'lookup drops'].flatMap((call) =>
-      all.filter((one) => one === call).map((_, occurrence) => ({ call, occurrence })),
-    )
-    expect(asked).not.toEqual([])
-    for (const fails of asked) {
-      const { call } = fails
-      await router.close()
-      router = await namespace.open()
-      expect((await make(second, fails)).failures).toEqual([])
-      expect(faster(), call).not.toEqual(expected)
-      await vi.advanceTimersByTimeAsync(2000)
-      await expect.poll(faster, { message: call }).toEqual(expected)
-    }
-  }, 600_000)
+  it(
+    'is of no object where it is only slower then, and is asked for again by the next look',
+    async () => {
+      const faster = (): unknown => [router.parts.mergers.vxlan.because, router.parts.transit.because]
+      const before = faster()
+      const { calls: all } = await make(second)
+      const expected = faster()
+      expect(expected).not.toEqual(before)
+      // Not by their numbers: how often programs are waited for in between depends on how long that takes.
+      const asked = ['link', 'lookup drops'].flatMap((call) =>
+        all.filter((one) => one === call).map((_, occurrence) => ({ call, occurrence })),
+      )
+      expect(asked).not.toEqual([])
+      for (const fails of asked) {
+        const { call } = fails
+        await router.close()
+        router = await namespace.open()
+        expect((await make(second, fails)).failures).toEqual([])
+        expect(faster(), call).not.toEqual(expected)
+        await vi.advanceTimersByTimeAsync(2000)
+        await expect.poll(faster, { message: call }).toEqual(expected)
+      }
+    },
+    600_000 * PACE,
+  )
 })

@@ -10,6 +10,7 @@ import { PORT_POLICY } from '../src/layout/structs/policy.js'
 import { KernelTables } from '../src/tables/kernel-tables.js'
 import { wordAt, wordBytes } from '../src/layout/word.js'
 import { Died, MapsInMemory, type SeenMaps, type Step } from './support/maps-in-memory.js'
+import { PACE } from './support/pace.js'
 
 const NO_PROGRAMS = { wait: () => undefined, passed: () => Promise.resolve() }
 const VRFS = [1, 2, 3].map((id) => ({ id, name: `vrf-${id}` }))
@@ -107,7 +108,7 @@ it('a policy that is refused takes no memory of rules, however often it is tried
 })
 
 // All of them stood as arguments of one call, which nothing was programmed behind any more.
-it('routes without room are told of, however many they are', { timeout: 120_000 }, () => {
+it('routes without room are told of, however many they are', { timeout: 120_000 * PACE }, () => {
   const count = 150_000
   const failures = program({}, () => {
     const routes = tables.routes.of(1)

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { endProcess } from '../../dataplane-tun/test/support/end-process.js'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import { native } from '../src/native/load.js'
@@ -64,10 +65,7 @@ describe.skipIf(missing() !== '')(titled('what an agent that was killed has left
 
   async function kill(agent: ChildProcess): Promise<void> {
     running.delete(agent)
-    if (agent.exitCode !== null || agent.signalCode !== null) return
-    const ended = once(agent, 'exit')
-    agent.kill('SIGKILL')
-    await ended
+    await endProcess(agent)
   }
 
   /** What a test that fails leaves would fail those behind it. */

@@ -170,7 +170,7 @@ describe.skipIf(missing() !== '' || lacks !== '')(
       const { lines } = await sites.send([GREEN, LIME], ADDRESS.lime[4], () => !merges('a', merged), OCTETS)
       expect(lines).toEqual(whole(OCTETS))
       expect(merges('a', merged)).toBe(false)
-      await expect.poll(() => shown('a', merged), { timeout: 20_000 }).toMatchObject({ chosen: 'one by one', because: merged.because })
+      await expect.poll(() => shown('a', merged)).toMatchObject({ chosen: 'one by one', because: merged.because })
       const { 'encapsulation-unsupported': lost, ...others } = await dropped()
       expect({ ...others, 'encapsulation-unsupported': before['encapsulation-unsupported'] }).toEqual(before)
       expect(lost).toBeGreaterThan(before['encapsulation-unsupported'])

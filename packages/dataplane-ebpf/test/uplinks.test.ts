@@ -3,11 +3,10 @@ import type { Encapsulation, LivenessObject, MirrorObject } from '@heddle/core'
 import { ebpfDataplane, ebpfFeatures, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IP_PROTOCOL_GRE, IpAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { Capture } from '../../dataplane-tun/test/support/capture.js'
 import { readOuter } from '../../dataplane-tun/test/support/ip-packet.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
@@ -77,7 +76,7 @@ for (const { kind, what, probe } of KINDS) {
       sites = new TwoEbpfSites(kind, kind)
       before = seen()
       keeper = bundledKeeper()
-      pinDirectory = mkdtempSync(join(tmpdir(), 'heddle-uplinks-'))
+      pinDirectory = makeFolder('uplinks')
       // The kernel tells programs its routes only where the host forwards, which one of the two does.
       for (const version of [4, 6]) sites.in(site('a'), 'sysctl', '-qw', `net.ipv${version}.conf.up0.forwarding=1`)
       for (const of of SITES) routers[of] = await openSite(of)

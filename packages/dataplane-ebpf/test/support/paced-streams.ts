@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { endProcess } from '../../../dataplane-tun/test/support/end-process.js'
 import { PACE } from './pace.js'
 import type { TwoEbpfSites } from './two-sites.js'
 
@@ -44,11 +45,7 @@ export class PacedStreams {
   }
 
   async endAll(): Promise<void> {
-    for (const child of this.#running) {
-      const ended = once(child, 'exit')
-      child.kill('SIGKILL')
-      await ended
-    }
+    for (const child of this.#running) await endProcess(child)
     this.#running.clear()
   }
 }

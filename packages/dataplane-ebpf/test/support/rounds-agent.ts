@@ -81,8 +81,12 @@ for (let opening = 0; opening < Number(openings); opening++) {
     if (portIds.length !== pods.length) throw new Error(`${portIds.length} ports`)
     await router.apply({ ...podTransaction(++generation), mirrors: { set: [], remove: [1] }, traces: { set: [], remove: [1] } })
   }
-  // Links are taken away a little later.
+  // Links are taken away a little later, for which sockets are open a while.
   await sleep(2500)
+  for (let tries = 0, before = ''; tries < 100 && before !== JSON.stringify(descriptors()); tries++) {
+    before = JSON.stringify(descriptors())
+    await sleep(250)
+  }
   globalThis.gc?.()
   said.push({ held: held(router), memory: process.memoryUsage() })
   await router.close({ keep: opening < Number(openings) - 1 })

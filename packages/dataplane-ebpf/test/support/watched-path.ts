@@ -5,7 +5,7 @@ import { PACE } from './pace.js'
 
 const interval = 200_000 * PACE
 
-/** A path of tunnels, whose far end misses a hundred packets before it notices. */
+/** A path of tunnels, whose far end misses 250 packets before it notices. */
 export const WATCHED: LivenessObject = {
   id: 1,
   local: IpAddress.parse('192.0.2.1'),
@@ -13,7 +13,7 @@ export const WATCHED: LivenessObject = {
   hops: 'multiple',
   desiredMinTx: interval,
   requiredMinRx: interval,
-  multiplier: 100,
+  multiplier: 250,
   vouchesFor: 'tunnels',
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { endProcess } from './end-process.js'
 import type { Namespaces } from './namespaces.js'
 
 const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
@@ -26,6 +27,6 @@ export async function tcpStream(
     const [answer, wanted] = said.stdout.trim().split(' ')
     return answer === wanted
   } finally {
-    server.kill('SIGKILL')
+    await endProcess(server)
   }
 }
