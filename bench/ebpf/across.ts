@@ -61,7 +61,6 @@ the program. The minimal program looks nothing up, checks nothing and counts not
   async run({ quick, progress }) {
     await using one = await node({ routes: 16_384 })
     const { dataplane, namespaces } = one
-    namespaces.run('node-a', 'sysctl -q -w net.ipv4.conf.up0.forwarding=1')
     namespaces.run('node-a', `ip neighbour replace ${NODE.b} lladdr 02:00:00:00:00:0b nud permanent dev up0`)
     const report = await dataplane.apply(transitTables())
     if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))

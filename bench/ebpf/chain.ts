@@ -5,7 +5,7 @@ import { NAMES, softwareOf, start, type Contender, type Kind } from './contender
 import { linkOf, linksOf, takeFrames, timeOfFrames, type Chain } from './frames.ts'
 import { ethernet, ipv4 } from './kernel.ts'
 
-const KINDS: readonly Kind[] = ['heddle', 'forward', 'heddleVxlan', 'minimal', 'vxlan', 'routing']
+const KINDS: readonly Kind[] = ['heddle', 'forward', 'heddleVxlan', 'minimal', 'vxlan', 'vxlanNoSums', 'routing']
 /** Last octet of the source port of UDP in IPv4 behind Ethernet. */
 const SOURCE_PORT = 14 + 20 + 1
 
@@ -40,7 +40,7 @@ first table, of the full programs of tc.`,
         { kind: 'times-better', factor: 2.8, than: NAMES.vxlan },
         { kind: 'times-better', factor: 1.7, than: NAMES.routing },
       ]
-      const { heddle, heddleVxlan, forward, minimal, vxlan, routing } = NAMES
+      const { heddle, heddleVxlan, forward, minimal, vxlan, vxlanNoSums, routing } = NAMES
       const common = { unit: 'ns', better: 'lower', axis: 'chain' } as const
       return {
         software: softwareOf(contenders.map(({ kind }) => kind)),
@@ -49,14 +49,14 @@ first table, of the full programs of tc.`,
             id: 'tc',
             title: 'A packet, the full programs of tc',
             ...common,
-            series: series([heddle, heddleVxlan, minimal, vxlan, routing]),
+            series: series([heddle, heddleVxlan, minimal, vxlan, vxlanNoSums, routing]),
             goals: byTc,
           },
           {
             id: 'xdp',
             title: 'A packet, forwarding only by XDP',
             ...common,
-            series: series([forward, heddle, vxlan, routing]),
+            series: series([forward, heddle, vxlan, vxlanNoSums, routing]),
             goals: byXdp,
           },
         ],

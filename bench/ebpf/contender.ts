@@ -9,8 +9,8 @@ import { kernelVersion, root } from '../harness/machine.ts'
 import type { Software } from '../harness/result.ts'
 import { kernelWay, LABEL, layOut, NODE, other, POD, type KernelWay, type Site } from '../tun/contender.ts'
 import { Namespaces } from '../tun/namespaces.ts'
-import { siteTransaction } from '../tun/start.ts'
 import { linkOf, linksOf, takeFrames } from './frames.ts'
+import { fullTables } from './kernel.ts'
 import { loadObject, words, type LoadedObject, type Programs } from './objects.ts'
 
 /** What contenders are called in results. */
@@ -40,7 +40,7 @@ export interface Contender {
 
 const NOTES: Readonly<Partial<Record<Kind, string>>> = {
   heddle:
-    'MPLS over UDP, by tcx on veth and uplink, once programs have moved there from filters (docs/adr/0026), where the host forwards (net.ipv4.conf.UPLINK.forwarding=1); VRF, sources, counters, TTL, all of it; UDP checksums are zero',
+    'MPLS over UDP, by tcx on veth and uplink, once programs have moved there from filters (docs/adr/0026), where the host forwards (net.ipv4.conf.UPLINK.forwarding=1); 10,000 routes, a policy each way, a service, sources, counters, TTL, all of it; UDP checksums are zero',
   heddleJoint: 'the same with a joint label on top, as routers with this dataplane send it to each other (docs/adr/0025)',
   heddleVxlan: 'the same with VXLAN between the routers',
   minimal:
@@ -71,13 +71,14 @@ const ROLES: Readonly<Record<Kind, Software['role']>> = {
 /** What is the kernel's own. */
 const KERNEL_WAYS: Readonly<Partial<Record<Kind, KernelWay>>> = { vxlan: 'vxlan', vxlanNoSums: 'vxlan-no-sums', routing: 'routing' }
 
-export function softwareOf(kinds: readonly Kind[]): Software[] {
+/** @param notes in place of those that tell how packets go */
+export function softwareOf(kinds: readonly Kind[], notes: Readonly<Partial<Record<Kind, string>>> = NOTES): Software[] {
   const { version } = JSON.parse(readFileSync(join(root, 'packages', 'dataplane-ebpf', 'package.json'), 'utf8')) as { version: string }
   return kinds.map((kind) => ({
     name: NAMES[kind],
     version: kind in KERNEL_WAYS ? kernelVersion() : version,
     role: ROLES[kind],
-    ...(NOTES[kind] === undefined ? {} : { note: NOTES[kind] }),
+    ...(notes[kind] === undefined ? {} : { note: notes[kind] }),
   }))
 }
 
@@ -125,11 +126,11 @@ async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsu
     underlayNetns: namespaces.path(`node-${site}`),
     // What rivals have too, and what XDP has a place on.
     devices: 'veth',
-    fibBlocks: 2048,
-    routes: 4096,
+    fibBlocks: 4096,
+    routes: 16_384,
     ...(pins === undefined ? {} : { pinDirectory: pins }),
   })
-  const report = await dataplane.apply(byTunnel(siteTransaction(site), site, encapsulation))
+  const report = await dataplane.apply(byTunnel(fullTables(site), site, encapsulation))
   if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))
   if (dataplane.choice.devices !== 'veth') throw new Error(`endpoints get ${dataplane.choice.devices}`)
   const addresses = [IpAddress.parse(POD[site])]
@@ -142,7 +143,7 @@ async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsu
 const MOVE_PATIENCE = 60_000
 
 /** What is measured are endpoints that stay: where they are attached is what `minimal` has as well. @throws when they are not moved */
-async function untilMoved(dataplane: EbpfDataplane): Promise<void> {
+export async function untilMoved(dataplane: EbpfDataplane): Promise<void> {
   for (const end = performance.now() + MOVE_PATIENCE; ;) {
     const ports = (await dataplane.inspectKernel()).parts.filter(({ kind, name }) => kind === 'link' && name.startsWith('port '))
     if (ports.every(({ details }) => details === 'ingress by tcx')) return
@@ -226,7 +227,8 @@ export async function bare(
     const object = loadObject(name)
     objects.push(object)
     const [uplink, host, inside] = [linkOf(namespaces, node, 'up0'), linkOf(namespaces, node, 'pod0'), linkOf(namespaces, pod, 'eth0')]
-    const way = Uint8Array.of(...words(uplink.ifindex, host.ifindex), ...inside.mac, ...host.mac, ...headersTo(site), 0, 0, 0, 0)
+    const headers = headersTo(site)
+    const way = Uint8Array.of(...words(uplink.ifindex, host.ifindex), ...inside.mac, ...host.mac, ...words(sumOf(headers)), ...headers)
     object.update('ways', words(0), way)
     const namespace = namespaces.path(node)
     await object.attach({ program: encap, namespace, ifindex: host.ifindex, usesTcx: true })
@@ -236,6 +238,14 @@ export async function bare(
   return () => {
     for (const object of objects) object.close()
   }
+}
+
+/** What a checksum adds up of the outer IPv4 header. */
+function sumOf(headers: Uint8Array): number {
+  const view = new DataView(headers.buffer)
+  let sum = 0
+  for (let at = 0; at < 20; at += 2) sum += view.getUint16(at)
+  return sum
 }
 
 /** Outer IPv4, UDP and label from a site to the other one; lengths, source port and checksum are the program's. */

@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { frr } from '../bgp/daemon/frr.ts'
 import type { Measure } from '../harness/result.ts'
 import type { Part } from '../harness/run.ts'
-import { end, POD } from '../tun/contender.ts'
+import { end, other, POD, type Site } from '../tun/contender.ts'
 import { kernelCounters } from '../tun/counters.ts'
 import { sendDatagrams } from '../tun/datagrams.ts'
 import type { Namespaces } from '../tun/namespaces.ts'
 import { NAMES, softwareOf } from './contender.ts'
 import { anotherVersion } from './objects.ts'
-import { Overlay, until, type Withdrawals } from './overlay.ts'
+import { Overlay, until } from './overlay.ts'
 
 /** Datagrams a second. */
 const RATE = 10_000
@@ -59,26 +59,26 @@ export const continuity: Part = {
   id: 'continuity',
   title: 'What is lost when the agent is killed, and when the programs are replaced',
   about: `Two \`heddle node\` and FRR's bgpd as their reflector, joined by a bridge. From pod to pod ${RATE.toLocaleString('en-US')} datagrams a second, by the clock,
-and a TCP stream of iperf3, as fast as it goes on what the machine has left. Meanwhile the sender's node is killed (\`kill -9\`), is without an agent for ${AROUND / 1000} s, and is started again; or it
+and a TCP stream of iperf3, as fast as it goes on what the machine has left. Meanwhile a node, the sender's and the receiver's in turn, is killed (\`kill -9\`), is without an agent for ${AROUND / 1000} s, and is started again; or it
 is ended for a restart (SIGUSR2) and started with another version of the programs, the same sources compiled for size and for speed in turn. That is over when the reflector has
 been told again all that it kept, and both nodes have each other's routes. Then the same streams run undisturbed for as long. Nothing has to be
 lost for TCP to send a segment again: on a machine with more to do than it can, packets of a stream overtake each other between cores, whatever happens to a node, or their acknowledgments
 are late, and the sender takes them for lost. Of those that it sends again, the receiver tells (DSACK, RFC 2883) which it had already.`,
   async run({ quick, progress, signal }) {
-    const other = anotherVersion()
+    const another = anotherVersion()
     const overlay = await Overlay.start()
     try {
-      await using withdrawals = await overlay.withdrawals('b')
-      let object: string | undefined
+      const objects: { [site in Site]?: string | undefined } = {}
       const disturbed: Record<Disturbance, DisturbedFigures[]> = { kill: [], upgrade: [] }
       const undisturbed: Record<Disturbance, Figures[]> = { kill: [], upgrade: [] }
-      for (let round = 0; round < (quick ? 1 : 3); round++) {
+      for (let round = 0; round < (quick ? 1 : 4); round++) {
         for (const what of DISTURBANCES) {
           signal.throwIfAborted()
-          if (what === 'upgrade') object = object === undefined ? other : undefined
-          const figures = await disturb(overlay, what, object, withdrawals, progress)
+          const site = round % 2 === 0 ? 'a' : 'b'
+          if (what === 'upgrade') objects[site] = objects[site] === undefined ? another : undefined
+          const figures = await disturb(overlay, site, what, objects[site], progress)
           disturbed[what].push(figures)
-          progress(`${WHEN[what]}: ${textOf(figures)}; ${figures.kept} routes kept, ${figures.withdrawn} withdrawn`)
+          progress(`node ${site}, ${WHEN[what]}: ${textOf(figures)}; ${figures.kept} routes kept, ${figures.withdrawn} withdrawn`)
           signal.throwIfAborted()
           const quiet = await underStreams(overlay, () => sleep(figures.milliseconds - 2 * AROUND), progress)
           undisturbed[what].push(quiet)
@@ -92,34 +92,35 @@ are late, and the sender takes them for lost. Of those that it sends again, the 
   },
 }
 
-/** Ends the agent of node a and starts another one. */
+/** Ends the agent of a node and starts another one. */
 async function disturb(
   overlay: Overlay,
+  site: Site,
   what: Disturbance,
   object: string | undefined,
-  withdrawals: Withdrawals,
   progress: (text: string) => void,
 ): Promise<DisturbedFigures> {
-  const [programs, { routes }, gone] = [await overlay.programs('a'), overlay.reflected('a'), withdrawals.count]
+  await using withdrawals = await overlay.withdrawals(other[site])
+  const [programs, { routes }] = [await overlay.programs(site), overlay.reflected(site)]
   let kept = 0
   const figures = await underStreams(
     overlay,
     async () => {
-      await overlay.endNode('a', what === 'kill' ? 'SIGKILL' : 'SIGUSR2')
+      await overlay.endNode(site, what === 'kill' ? 'SIGKILL' : 'SIGUSR2')
       await until('the reflector has seen the session end', () => {
-        const seen = overlay.reflected('a')
+        const seen = overlay.reflected(site)
         kept = seen.stale
         return seen.stale === seen.routes
       })
       await sleep(AROUND)
-      await overlay.startNode('a', object)
+      await overlay.startNode(site, object)
       await overlay.converged()
     },
     progress,
   )
-  if (((await overlay.programs('a')) !== programs) !== (what === 'upgrade'))
+  if (((await overlay.programs(site)) !== programs) !== (what === 'upgrade'))
     throw new Error(`the programs are not those meant: ${programs}`)
-  return { ...figures, kept, withdrawn: routes - kept + withdrawals.count - gone }
+  return { ...figures, kept, withdrawn: routes - kept + withdrawals.count }
 }
 
 /** Has both streams run while something happens. */

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../harness/machine.ts'
 import { median } from '../harness/statistics.ts'
-import type { Context } from '../harness/run.ts'
+import { rotated, type Context } from '../harness/run.ts'
 import { outputOf, type Namespaces } from '../tun/namespaces.ts'
 import { compileObject, loadObject, OUT, words, type LoadedObject } from './objects.ts'
 
@@ -64,9 +64,9 @@ export async function timeOfFrames(chains: readonly Chain[], { quick, signal, pr
       await sink.attach({ program: 'take', namespace: namespaces.path(to.short), ifindex, usesTcx: true })
     }
     const figures = new Map(chains.map(({ name }) => [name, [] as number[]]))
-    const [rounds, seconds] = quick ? [1, 0.2] : [7, 0.5]
+    const [rounds, seconds] = quick ? [1, 0.2] : [15, 0.5]
     for (let round = 0; round < rounds; round++) {
-      for (const { name, namespaces, from, frame, varies } of chains) {
+      for (const { name, namespaces, from, frame, varies } of rotated(chains, round)) {
         signal.throwIfAborted()
         const sink = sinks.get(namespaces) as LoadedObject
         const argv = [program, object, from.link, Buffer.from(frame).toString('hex'), `${varies}`, `${FLOWS}`]

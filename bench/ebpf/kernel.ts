@@ -1,4 +1,4 @@
-import { RouteBatch, type FibTransaction } from '@heddle/core'
+import { RouteBatch, type FibTransaction, type PolicyObject } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane, type EbpfDataplaneOptions } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
 import { execFileSync } from 'node:child_process'
@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { median } from '../harness/statistics.ts'
-import { layOut, NODE } from '../tun/contender.ts'
+import { layOut, NODE, other, POD, type Site } from '../tun/contender.ts'
 import { Namespaces } from '../tun/namespaces.ts'
 import { siteTransaction } from '../tun/start.ts'
 
@@ -43,6 +43,7 @@ export async function node(room: Pick<EbpfDataplaneOptions, 'fibBlocks' | 'route
   const namespaces = new Namespaces()
   const directory = mkdtempSync(join(tmpdir(), 'hdbench-ebpf-'))
   layOut(namespaces)
+  namespaces.run('node-a', 'sysctl -q -w net.ipv4.conf.up0.forwarding=1')
   const dataplane = (await ebpfDataplane({
     addresses: [IpAddress.parse(NODE.a)],
     uplink: 'up0',
@@ -96,15 +97,36 @@ export function routesTo(targets: Uint32Array, family: 4 | 6 = 4, group: (index:
   return batch
 }
 
-/** The tables of site a with further routes. */
-export function withRoutes(generation: number, routes: RouteBatch): FibTransaction {
-  const tables = siteTransaction('a')
+/** The tables of a site with further routes. */
+export function withRoutes(generation: number, routes: RouteBatch, site: Site = 'a'): FibTransaction {
+  const tables = siteTransaction(site)
   for (let row = 0; row < tables.routes.count; row++) {
     const at = row * 4
     const { vrf, address, length, group } = tables.routes
     routes.pushWords(vrf[row], 4, address[at], address[at + 1], address[at + 2], address[at + 3], length[row], group[row])
   }
   return { ...tables, generation, routes }
+}
+
+/** Address of the service in the VRF of `fullTables`. */
+export const VIRTUAL = '10.96.0.10'
+
+/** What the full program goes by: 10,000 routes, a policy each way at the port of the pod, and a service in its VRF. */
+export function fullTables(site: Site): FibTransaction {
+  const policies = (['ingress', 'egress'] as const).map((direction, id): PolicyObject => ({
+    id,
+    port: 1,
+    direction,
+    rules: [17, 6, 1].map((protocol) => ({ verdict: 'allow', protocol })),
+    defaultVerdict: 'deny',
+  }))
+  const backends = [{ address: IpAddress.parse(POD[other[site]]), port: 53, weight: 1 }]
+  const service = { id: 1, vrf: 1, address: IpAddress.parse(VIRTUAL), protocol: 'udp' as const, port: 53, backends, seed: 1 }
+  return {
+    ...withRoutes(1, routesTo(addresses(10_000)), site),
+    policies: { set: policies, remove: [] },
+    services: { set: [service], remove: [] },
+  }
 }
 
 export function ethernet(packet: Uint8Array): Uint8Array {
@@ -129,14 +151,18 @@ export function ipv4(from: string, to: string, protocol: number, payload: Uint8A
   return packet
 }
 
-/** Median of single runs, nanoseconds: a program may not be run on its own output. */
-export function timeOf(run: () => { readonly duration: number; readonly verdict: number }, runs: number, verdict: number): number {
-  const durations = Array.from({ length: runs }, () => {
+/** Single runs, nanoseconds: a program may not be run on its own output. */
+export function timesOf(run: () => { readonly duration: number; readonly verdict: number }, runs: number, verdict: number): number[] {
+  return Array.from({ length: runs }, () => {
     const outcome = run()
     if (outcome.verdict !== verdict) throw new Error(`a program returned ${outcome.verdict} and not ${verdict}`)
     return outcome.duration
   })
-  return median(durations)
+}
+
+/** The median of `timesOf`. */
+export function timeOf(...of: Parameters<typeof timesOf>): number {
+  return median(timesOf(...of))
 }
 
 /** Keeps this thread, and those that it starts from now on, on one core until it is disposed of. */

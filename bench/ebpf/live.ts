@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import type { Context } from '../harness/run.ts'
+import { rotated, type Context } from '../harness/run.ts'
 import { layOut } from '../tun/contender.ts'
 import { Namespaces, outputOf } from '../tun/namespaces.ts'
 import { bare, BARE, type BareKind } from './contender.ts'
@@ -220,12 +220,15 @@ export async function inTraffic(
   const [rounds, seconds] = quick ? [1, 0.1] : [5, 0.5]
   for (let round = 0; round < rounds; round++) {
     signal.throwIfAborted()
-    figures.direct.push(await timeOfWays(heddle.ways, heddle.sinks, frames.direct, seconds))
-    figures.many.push(await timeOfWays(heddle.ways, heddle.sinks, frames.direct, seconds, MANY))
-    figures.opening.push(await timeOfWays(opening.ways, opening.sinks, frames.direct, seconds, MANY))
-    figures.served.push(await timeOfWays(heddle.ways, heddle.sinks, frames.served, seconds))
-    for (const kind of ['minimal', 'minimalOnePort'] as const)
-      figures[kind].push(await timeOfWays(rivals[kind].ways, rivals[kind].sinks, frames.direct, seconds))
+    const turns = {
+      direct: () => timeOfWays(heddle.ways, heddle.sinks, frames.direct, seconds),
+      many: () => timeOfWays(heddle.ways, heddle.sinks, frames.direct, seconds, MANY),
+      opening: () => timeOfWays(opening.ways, opening.sinks, frames.direct, seconds, MANY),
+      served: () => timeOfWays(heddle.ways, heddle.sinks, frames.served, seconds),
+      minimal: () => timeOfWays(rivals.minimal.ways, rivals.minimal.sinks, frames.direct, seconds),
+      minimalOnePort: () => timeOfWays(rivals.minimalOnePort.ways, rivals.minimalOnePort.sinks, frames.direct, seconds),
+    }
+    for (const kind of rotated(Object.keys(turns) as (keyof typeof turns)[], round)) figures[kind].push(await turns[kind]())
     const said = Object.entries(figures).map(([name, one]) => `${name} ${one[round].toFixed(0)} ns`)
     progress(`in traffic: ${said.join(', ')}`)
   }

@@ -166,12 +166,12 @@ has its own routes and those of BGP besides.`,
       series: [{ name: NAMES.heddle, rounds: processes[kind].map((figures) => figures[which]) }],
     })
     return {
-      software: softwareOf(['heddle']),
+      software: softwareOf(['heddle'], {}),
       measures: [
         row('empty', 'room for 100,000 endpoints', empty.tables),
         row('endpoints', '100,000 endpoints', filled.tables),
         row('attached', '100,000 endpoints and their devices', attached.tables),
-        row('flow', 'one flow each of 100,000 endpoints', flows / capacity, 'octets a flow'),
+        row('flow', 'a flow of policies', flows / capacity, 'octets a flow'),
         row('flows-policies', 'a million flows of policies', flows),
         row('flows-nat', 'a million flows of services and pools', nat_flows),
         row('affinities', 'a million clients that keep their backend', affinities),

@@ -123,10 +123,21 @@ export class Overlay {
           if (event === 'gone' && rd === rdOf(other[site])) count++
         }
       }
-    })().catch(() => undefined)
+    })().then(
+      () => 'it has ended',
+      (error: unknown) => String(error),
+    )
+    let ended: string | undefined
+    void watched.then((why) => (ended = why))
+    /** Of what nobody watches any more, nothing is known. */
+    const check = (): void => {
+      if (ended !== undefined) throw new Error(`the BGP of node ${site} is not watched any more: ${ended}`)
+    }
     await Promise.race([begun, watched])
+    check()
     return {
       get count() {
+        check()
         return count
       },
       [Symbol.asyncDispose]: async () => {

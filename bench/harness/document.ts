@@ -74,7 +74,7 @@ function ofStudies(parts: readonly PartResult[]): string {
   const asked = counted.filter(({ beyond }) => !beyond)
   return asked.length === 0
     ? ''
-    : `, ${asked.filter(({ met }) => met === true).length} of ${asked.length} by studies that are no part of Heddle`
+    : `, of these ${asked.filter(({ met }) => met === true).length} of ${asked.length} by studies that are no part of Heddle`
 }
 
 function chapter({ bench, title, about, parts }: BenchResult): string[] {

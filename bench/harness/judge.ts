@@ -41,7 +41,8 @@ function verdict(measure: Measure, goal: Goal, own: number | undefined, rivals: 
       return { goal: text, beyond, reached: show(own), met: goal.kind === 'at-most' ? own <= goal.limit : own >= goal.limit }
     }
     case 'times-better': {
-      const text = goal.factor === 1 ? `no worse than ${than(goal)}` : `at least ${goal.factor}× as good as ${than(goal)}`
+      const text =
+        goal.factor === 1 ? `no worse than ${than(goal)}` : `at least ${Number(goal.factor.toFixed(2))}× as good as ${than(goal)}`
       const against = rivals.filter(({ name }) => goal.than === undefined || name === goal.than)
       const [least] = against
         .flatMap((rival) => {

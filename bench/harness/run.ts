@@ -107,6 +107,12 @@ function wishes(bench: Bench, args: string[]) {
   return undefined
 }
 
+/** The same in the same order, from another one on: so that in a further round nobody is behind whom it was behind before. */
+export function rotated<T>(all: readonly T[], by: number): T[] {
+  const at = by % Math.max(1, all.length)
+  return [...all.slice(at), ...all.slice(0, at)]
+}
+
 async function runPart(part: Part, context: Context, command: string): Promise<PartResult> {
   const [commit, date, start] = [thisCommit(), new Date().toISOString(), performance.now()]
   const { software, measures } = await part.run(context)

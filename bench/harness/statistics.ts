@@ -13,7 +13,7 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN
 }
 
-/** Upper bounds 0.1, 0.2, 0.5, 1, 2, 5 … up to where the largest value is. */
+/** Upper bounds 0.1, 0.2, 0.5, 1, 2, 5 … from where the smallest value is up to where the largest is. */
 export function histogram(name: string, unit: string, values: readonly number[]): HistogramData {
   const max = values.reduce((most, value) => Math.max(most, value), 0)
   const bounds: number[] = []
@@ -24,5 +24,9 @@ export function histogram(name: string, unit: string, values: readonly number[])
   const last = bounds.findIndex((bound) => bound >= max)
   const buckets = bounds.slice(0, last + 1).map((upTo) => ({ upTo, count: 0 }))
   for (const value of values) buckets.find(({ upTo }) => value <= upTo)!.count++
-  return { name, unit, buckets, p50: quantile(values, 0.5), p99: quantile(values, 0.99), max }
+  const first = Math.max(
+    0,
+    buckets.findIndex(({ count }) => count > 0),
+  )
+  return { name, unit, buckets: buckets.slice(first), p50: quantile(values, 0.5), p99: quantile(values, 0.99), max }
 }

@@ -6,14 +6,14 @@ const WIDTH = 760
 const NAMES = 150
 const VALUES = 150
 const ROW = 22
-const COLORS = { subject: '#2471a3', rival: '#b2babb', goal: '#c0392b', text: '#2d3436', faint: '#55606b' }
+const COLORS = { subject: '#2471a3', study: '#8e6bbf', rival: '#b2babb', goal: '#c0392b', text: '#2d3436', faint: '#55606b' }
 
 /** One drawing a part: a group of bars a measure, then its histograms. */
 export function drawPart(part: PartResult): string {
   const blocks: string[] = []
   let y = 12
   for (const measure of part.measures) {
-    blocks.push(`<g transform="translate(0 ${y})">${bars(measure, axisEnd(measure, part.measures))}</g>`)
+    blocks.push(`<g transform="translate(0 ${y})">${bars(measure, axisEnd(measure, part.measures), studiesOf(part))}</g>`)
     y += 26 + measure.series.length * ROW + 10
     for (const data of measure.histograms ?? []) {
       blocks.push(`<g transform="translate(0 ${y})">${columns(data)}</g>`)
@@ -27,8 +27,10 @@ ${blocks.join('\n')}
 `
 }
 
-/** Horizontal bars, the subject in its own colour; a dot for each round, a line where a fixed goal is. */
-function bars(measure: JudgedMeasure, most: number): string {
+const studiesOf = ({ software }: PartResult): string[] => software.flatMap(({ name, role }) => (role === 'study' ? [name] : []))
+
+/** Horizontal bars, the subject in its own colour, and likewise a study in its place; a dot for each round, a line where a fixed goal is. */
+function bars(measure: JudgedMeasure, most: number, studies: readonly string[]): string {
   const { title, unit, better, series, goals } = measure
   const limits = limitsOf(goals)
   const room = WIDTH - NAMES - VALUES
@@ -44,7 +46,7 @@ function bars(measure: JudgedMeasure, most: number): string {
     const label = Math.max(...one.rounds, value)
     return [
       name,
-      `<rect x="${NAMES}" y="${y}" width="${width}" height="18" fill="${at === 0 ? COLORS.subject : COLORS.rival}"/>`,
+      `<rect x="${NAMES}" y="${y}" width="${width}" height="18" fill="${at > 0 ? COLORS.rival : studies.includes(one.name) ? COLORS.study : COLORS.subject}"/>`,
       ...dots,
       text(Number(x(label)) + 8, y + 14, figure(value, unit)),
     ].join('')

@@ -5,13 +5,7 @@
  */
 #include "minimal.bpf.c"
 
-#include <stdbool.h>
-
-#define MPLS_PORT 6635
 #define GPE_PORT 4790
-/* Of UDP's fields behind IPv4. */
-#define UDP_PORT 22
-#define UDP_LENGTH 24
 /* Flags, that a VNI and a protocol are there, and the protocol: IPv4. The label entry behind it stands where the VNI does. */
 #define GPE_WORD 0x0c000001
 #define GPE_GROWTH 4
@@ -27,24 +21,7 @@ struct {
 
 static __always_inline void put_word(__u8 *octets, __u32 value)
 {
-	put_half(octets, value >> 16);
-	put_half(octets + 2, value);
-}
-
-static __always_inline bool is_for(struct __sk_buff *skb, __u32 udp_port)
-{
-	__u8 port[2], protocol;
-
-	if (skb->protocol != bpf_htons(ETH_P_IP) || bpf_skb_load_bytes(skb, ETH_HLEN + 9, &protocol, 1) < 0 || protocol != 17)
-		return false;
-	return bpf_skb_load_bytes(skb, ETH_HLEN + UDP_PORT, port, 2) == 0 && (port[0] << 8 | port[1]) == udp_port;
-}
-
-static __always_inline int to_pod(struct __sk_buff *skb, struct way *way)
-{
-	bpf_skb_store_bytes(skb, 0, way->pod_macs, 12, 0);
-	bpf_skb_change_type(skb, 0);
-	return bpf_redirect_peer(way->pod, 0);
+	*(word *)octets = bpf_htonl(value);
 }
 
 /* By a queue: what has come out of its tunnel goes through a pair of veths, whose far end has GRO. */
@@ -61,9 +38,6 @@ int queue_decap(struct __sk_buff *skb)
 	skb->queue_mapping = bpf_get_smp_processor_id() + 1;
 	return bpf_redirect(*near, 0);
 }
-
-typedef __u64 __attribute__((may_alias)) dword;
-typedef __u16 __attribute__((may_alias)) half;
 
 /* By a queue, with all headers: a word before the label makes VXLAN-GPE of the frame, which GRO joins at the far end of the pair. */
 SEC("classifier")
@@ -156,7 +130,7 @@ SEC("classifier")
 int joint_encap(struct __sk_buff *skb)
 {
 	struct way *way = the_way();
-	__u8 headers[HEADERS + LABEL_ENTRY];
+	__u8 headers[HEADERS + LABEL_ENTRY] __attribute__((aligned(8)));
 
 	if (!way || skb->protocol != bpf_htons(ETH_P_IP))
 		return NEXT;

@@ -8,22 +8,37 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include <stdbool.h>
+
+typedef __u64 __attribute__((may_alias)) dword;
+typedef __u32 __attribute__((may_alias)) word;
+typedef __u16 __attribute__((may_alias)) half;
+
+#define MPLS_PORT 6635
 #define NEXT (-1)
 #define DROP 2
 #define HEADERS 32
 /* Outer IPv4 and UDP. */
 #define BEFORE_LABELS 28
 /* Of outer IPv4. */
+#define TOTAL_LENGTH 2
+#define PROTOCOL 9
+#define CHECKSUM 10
 #define DESTINATION 16
+/* Behind it, of UDP. */
+#define SOURCE_PORT 20
+#define UDP_PORT 22
+#define UDP_LENGTH 24
 #define FAMILY_IPV4 2
 
 struct way {
 	__u32 uplink;
 	__u32 pod;
 	__u8 pod_macs[12];
+	/* Of outer IPv4, as a checksum adds, without its length. */
+	__u32 sum;
 	/* Outer IPv4, UDP and label. */
 	__u8 headers[HEADERS];
-	__u32 reserved;
 };
 
 struct {
@@ -42,8 +57,29 @@ static __always_inline struct way *the_way(void)
 
 static __always_inline void put_half(__u8 *octets, __u32 value)
 {
-	octets[0] = value >> 8;
-	octets[1] = value;
+	*(half *)octets = bpf_htons(value);
+}
+
+/* `size` octets: a multiple of four. */
+static __always_inline void copy(__u8 *to, const __u8 *from, __u32 size)
+{
+	__u32 at = 0;
+
+#pragma unroll
+	for (; at + 8 <= size; at += 8)
+		*(dword *)(to + at) = *(const dword *)(from + at);
+	if (at < size)
+		*(word *)(to + at) = *(const word *)(from + at);
+}
+
+/* Completes outer IPv4 and UDP behind `sum`. */
+static __always_inline void complete(__u8 *headers, __u32 sum, __u32 length)
+{
+	sum += length;
+	sum = (sum & 0xffff) + (sum >> 16);
+	put_half(headers + TOTAL_LENGTH, length);
+	put_half(headers + CHECKSUM, ~((sum & 0xffff) + (sum >> 16)));
+	put_half(headers + UDP_LENGTH, length - 20);
 }
 
 #define FIRST_PORT 49152
@@ -55,25 +91,22 @@ static __always_inline __u32 port_of_flow(struct __sk_buff *skb)
 }
 
 /* Completes outer IPv4, UDP and labels, `size` octets, and sends the packet behind them. */
-static __always_inline int send_behind(struct __sk_buff *skb, struct way *way, __u8 *headers, __u32 size, __u32 port)
+static __always_inline int send_behind(struct __sk_buff *skb, struct way *way, const __u8 *headers, __u32 size, __u32 port)
 {
 	/* On the link, as its far end is. */
 	struct bpf_redir_neigh gateway = {.nh_family = FAMILY_IPV4};
-	__u32 length = skb->len - ETH_HLEN + size, sum = 0;
+	__u32 length = skb->len - ETH_HLEN + size;
+	__u8 *outer;
 
-	put_half(headers + 2, length);
-	put_half(headers + 24, length - 20);
-	put_half(headers + 20, port);
-#pragma unroll
-	for (int word = 0; word < 10; word++)
-		sum += (__u32)headers[word * 2] << 8 | headers[word * 2 + 1];
-	sum = (sum & 0xffff) + (sum >> 16);
-	put_half(headers + 10, ~((sum & 0xffff) + (sum >> 16)));
 	if (bpf_skb_adjust_room(skb, size, BPF_ADJ_ROOM_MAC,
 				BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(size - BEFORE_LABELS)) < 0)
 		return DROP;
-	if (bpf_skb_store_bytes(skb, ETH_HLEN, headers, size, 0) < 0)
+	outer = (__u8 *)(long)skb->data + ETH_HLEN;
+	if (outer + size > (__u8 *)(long)skb->data_end)
 		return DROP;
+	copy(outer, headers, size);
+	put_half(outer + SOURCE_PORT, port);
+	complete(outer, way->sum, length);
 	__builtin_memcpy(&gateway.ipv4_nh, way->headers + DESTINATION, sizeof(gateway.ipv4_nh));
 	return bpf_redirect_neigh(way->uplink, &gateway, sizeof(gateway), 0);
 }
@@ -82,12 +115,10 @@ SEC("classifier")
 int minimal_encap(struct __sk_buff *skb)
 {
 	struct way *way = the_way();
-	__u8 headers[HEADERS];
 
 	if (!way || skb->protocol != bpf_htons(ETH_P_IP))
 		return NEXT;
-	__builtin_memcpy(headers, way->headers, HEADERS);
-	return send_behind(skb, way, headers, HEADERS, port_of_flow(skb));
+	return send_behind(skb, way, way->headers, HEADERS, port_of_flow(skb));
 }
 
 /* All flows by one port: what asks for no hash, as a program that has it of a flow's earlier packets need not. */
@@ -95,29 +126,43 @@ SEC("classifier")
 int minimal_encap_one_port(struct __sk_buff *skb)
 {
 	struct way *way = the_way();
-	__u8 headers[HEADERS];
 
 	if (!way || skb->protocol != bpf_htons(ETH_P_IP))
 		return NEXT;
-	__builtin_memcpy(headers, way->headers, HEADERS);
-	return send_behind(skb, way, headers, HEADERS, FIRST_PORT);
+	return send_behind(skb, way, way->headers, HEADERS, FIRST_PORT);
+}
+
+/* Whether a packet is of IPv4 and UDP to a port. */
+static __always_inline bool is_for(struct __sk_buff *skb, __u32 port)
+{
+	__u8 *outer = (__u8 *)(long)skb->data + ETH_HLEN;
+
+	return skb->protocol == bpf_htons(ETH_P_IP) && outer + HEADERS <= (__u8 *)(long)skb->data_end && outer[PROTOCOL] == 17 &&
+	       *(half *)(outer + UDP_PORT) == bpf_htons(port);
+}
+
+static __always_inline int to_pod(struct __sk_buff *skb, struct way *way)
+{
+	__u8 *frame = (__u8 *)(long)skb->data;
+
+	if (frame + ETH_HLEN > (__u8 *)(long)skb->data_end)
+		return DROP;
+	copy(frame, way->pod_macs, sizeof(way->pod_macs));
+	if (skb->pkt_type != 0)
+		bpf_skb_change_type(skb, 0);
+	return bpf_redirect_peer(way->pod, 0);
 }
 
 SEC("classifier")
 int minimal_decap(struct __sk_buff *skb)
 {
 	struct way *way = the_way();
-	__u8 port[2], protocol;
 
-	if (!way || skb->protocol != bpf_htons(ETH_P_IP) || bpf_skb_load_bytes(skb, ETH_HLEN + 9, &protocol, 1) < 0 || protocol != 17)
-		return NEXT;
-	if (bpf_skb_load_bytes(skb, ETH_HLEN + 22, port, 2) < 0 || port[0] != 6635 >> 8 || port[1] != (6635 & 0xff))
+	if (!way || !is_for(skb, MPLS_PORT))
 		return NEXT;
 	if (bpf_skb_adjust_room(skb, -HEADERS, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) < 0)
 		return DROP;
-	bpf_skb_store_bytes(skb, 0, way->pod_macs, 12, 0);
-	bpf_skb_change_type(skb, 0);
-	return bpf_redirect_peer(way->pod, 0);
+	return to_pod(skb, way);
 }
 
 /* From one tunnel into the next, before the kernel makes a packet of the frame: its headers are written anew, of the same size. */
@@ -125,26 +170,13 @@ SEC("xdp")
 int minimal_across(struct xdp_md *xdp)
 {
 	__u8 *frame = (__u8 *)(long)xdp->data, *end = (__u8 *)(long)xdp->data_end, *headers = frame + ETH_HLEN;
-	__u32 length = end - headers, sum = 0;
 	struct way *way = the_way();
 
-	if (!way || headers + HEADERS > end || headers[9] != 17 || headers[22] != 6635 >> 8 || headers[23] != (6635 & 0xff))
+	if (!way || headers + HEADERS > end || headers[PROTOCOL] != 17 || *(half *)(headers + UDP_PORT) != bpf_htons(MPLS_PORT))
 		return XDP_PASS;
-	if (bpf_xdp_adjust_head(xdp, 0))
-		return XDP_DROP;
-	frame = (__u8 *)(long)xdp->data;
-	headers = frame + ETH_HLEN;
-	if (headers + HEADERS > (__u8 *)(long)xdp->data_end)
-		return XDP_DROP;
-	__builtin_memcpy(frame, way->pod_macs, sizeof(way->pod_macs));
-	__builtin_memcpy(headers, way->headers, HEADERS);
-	put_half(headers + 2, length);
-	put_half(headers + 24, length - 20);
-#pragma unroll
-	for (int word = 0; word < 10; word++)
-		sum += (__u32)headers[word * 2] << 8 | headers[word * 2 + 1];
-	sum = (sum & 0xffff) + (sum >> 16);
-	put_half(headers + 10, ~((sum & 0xffff) + (sum >> 16)));
+	copy(frame, way->pod_macs, sizeof(way->pod_macs));
+	copy(headers, way->headers, HEADERS);
+	complete(headers, way->sum, end - headers);
 	return XDP_TX;
 }
 
