@@ -114,7 +114,7 @@ export class Agent implements AsyncDisposable {
     const dataplane = await keeper.open()
     let found: DataplaneState | undefined
     try {
-      found = await dataplane.dump()
+      found = await keeper.dump(dataplane)
       const isTakenOver = found.generation > 0
       const parts = composeParts(config, {
         ...rest,
@@ -323,13 +323,13 @@ export class Agent implements AsyncDisposable {
     if (watchesPaths(this.#config) && !hasFeature(dataplane.capabilities, 'liveness')) {
       throw new DataplaneError('dataplane.device', 'it watches no paths by BFD, as is asked for: the underlay may not have its address yet')
     }
-    const state = await dataplane.dump()
+    const state = await this.#keeper.dump(dataplane)
     model.replaced(state)
     bfd.learn(state)
     synchronizer.use(dataplane)
     await endpoints.attachAll()
     await synchronizer.run()
-    this.events.emit('dataplane', 'replaced')
+    if (this.#keeper.current === dataplane) this.events.emit('dataplane', 'replaced')
   }
 
   async #reconfigure(config: AgentConfig): Promise<ConfigChange[]> {

@@ -1,4 +1,4 @@
-import { DataplaneError, type Dataplane, type DataplaneEvent } from '@heddle/core'
+import { DataplaneError, type Dataplane, type DataplaneEvent, type DataplaneState } from '@heddle/core'
 import { withTrace, type MemoryDataplane } from '@heddle/dataplane-memory'
 import { EventQueue } from '@heddle/io'
 import { seededRandom } from '@heddle/io/testing'
@@ -158,6 +158,97 @@ describe('an agent whose dataplane is lost', () => {
     expect((await planes[2].dump()).devices).toHaveLength(1)
     await overlay.stop(agent)
     await expect(planes[2].dump()).rejects.toMatchObject({ code: 'dataplane.closed' })
+  })
+
+  // Another one was opened meanwhile, of which an agent heard nothing that was not there yet: it went on with the one that was gone.
+  it('does not start over one that is lost before it is looked at, and closes what was opened in its place', async () => {
+    const overlay = new Overlay()
+    const planes: MemoryDataplane[] = []
+    const open = async (): Promise<Dataplane> => {
+      const plane = overlay.dataplane(A)
+      planes.push(plane)
+      const dump = async (): Promise<DataplaneState> => {
+        const state = await plane.dump()
+        await plane.close()
+        await new Promise<void>((resolve) => overlay.clock.setTimer(1_000, resolve))
+        return state
+      }
+      return planes.length === 1 ? { ...withTrace(plane, () => undefined), dump } : plane
+    }
+    const started = overlay.agent(overlay.config(A, { neighbors: [] }), open)
+    await Promise.all([expect(started).rejects.toMatchObject({ code: 'dataplane.lost' }), overlay.run(5)])
+    expect(planes).toHaveLength(2)
+    await expect(planes[1].dump()).rejects.toMatchObject({ code: 'dataplane.closed' })
+  })
+
+  // It counted as another one in its place, which ended the attempts: nothing was opened any more, and the node said that it was ready.
+  it.each([
+    ['dump', false],
+    ['attachPort', false],
+    ['attachPort', true],
+    ['apply', false],
+    ['apply', true],
+  ] as const)('opens the next one when one is lost while it is filled (in %s, which is done all the same: %s)', async (method, isDone) => {
+    const overlay = new Overlay()
+    const planes: MemoryDataplane[] = []
+    const open = async (): Promise<Dataplane> => {
+      const plane = overlay.dataplane(A)
+      planes.push(plane)
+      if (planes.length !== 2) return plane
+      const losing = async (...args: never[]): Promise<never> => {
+        const result: unknown = isDone ? await (plane[method] as (...args: never[]) => Promise<unknown>)(...args) : undefined
+        await plane.close()
+        for (let round = 0; round < 10; round++) await Promise.resolve() // the agent hears of it
+        if (!isDone) throw new DataplaneError('dataplane.lost', 'the uplink is gone')
+        return result as never
+      }
+      return { ...withTrace(plane, () => undefined), [method]: losing }
+    }
+    const config = overlay.config(A, { endpoints: [endpoint('pod', 'red', '10.0.0.1')], neighbors: [] })
+    const agent = await overlay.agent(config, open)
+    const events: string[] = []
+    agent.events.on('dataplane', (state) => events.push(state))
+    await planes[0].close()
+    await overlay.run(10)
+    expect(events).toEqual(['lost', 'lost', 'replaced'])
+    expect(planes).toHaveLength(3)
+    expect((await planes[2].dump()).devices).toHaveLength(1)
+    expect(await agent.show('endpoints')).toMatchObject([{ state: 'attached' }])
+    expect(await agent.show('dataplane')).toMatchObject([{ kind: 'memory', devices: 1 }])
+    await overlay.stop(agent)
+  })
+
+  it('opens the next one behind what is under way with one that is lost while it is filled, and no other beside it', async () => {
+    const overlay = new Overlay()
+    const planes: MemoryDataplane[] = []
+    let goOn: (() => void) | undefined
+    const open = async (): Promise<Dataplane> => {
+      const plane = overlay.dataplane(A)
+      planes.push(plane)
+      if (planes.length !== 2) return plane
+      const dump = async (): Promise<DataplaneState> => {
+        const state = await plane.dump()
+        await plane.close()
+        await new Promise<void>((resolve) => (goOn = resolve))
+        return state
+      }
+      return { ...withTrace(plane, () => undefined), dump }
+    }
+    const config = overlay.config(A, { endpoints: [endpoint('pod', 'red', '10.0.0.1')], neighbors: [] })
+    const agent = await overlay.agent(config, open)
+    const events: string[] = []
+    agent.events.on('dataplane', (state) => events.push(state))
+    await planes[0].close()
+    await overlay.run(10)
+    expect(planes).toHaveLength(2)
+    goOn?.()
+    await overlay.run(10)
+    expect(events).toEqual(['lost', 'lost', 'replaced'])
+    expect(planes).toHaveLength(3)
+    // It was asked for nothing any more.
+    expect(overlay.logger.records.filter(({ message }) => message === 'the dataplane did not answer')).toEqual([])
+    expect(await agent.show('dataplane')).toMatchObject([{ kind: 'memory', devices: 1 }])
+    await overlay.stop(agent)
   })
 
   // It was refused whatever names a path, for as long as the dataplane lived, which was opened before the underlay had its address.

@@ -1,4 +1,4 @@
-import { DataplaneError, type Dataplane, type DataplaneEvent } from '@heddle/core'
+import { DataplaneError, type Dataplane, type DataplaneEvent, type DataplaneState } from '@heddle/core'
 import type { Clock, Logger } from '@heddle/io'
 import { Backoff } from '../backoff.js'
 
@@ -16,7 +16,10 @@ export interface DataplaneKeeperOptions {
   readonly event: (event: DataplaneEvent) => void
   /** The dataplane is gone; another one will be opened if it can be. */
   readonly lost: () => void
-  /** Another dataplane is there in its place. When it throws, that one is closed and the next one opened later. */
+  /**
+   * Another dataplane is there in its place. When it throws, that one is closed and the next one opened later; when it is lost meanwhile, the next one is
+   * opened behind this.
+   */
   readonly replaced: (dataplane: Dataplane) => Promise<void>
 }
 
@@ -33,7 +36,7 @@ export class DataplaneKeeper {
   /** Why none could be opened, as it was logged. */
   #told: string | undefined
   #events: AsyncIterator<DataplaneEvent> | undefined
-  /** Another one is being opened. */
+  /** Another one is being opened, behind those before it. */
   #replacing: Promise<void> | undefined
   /** How it was closed. */
   #closed: { readonly keep: boolean } | undefined
@@ -43,7 +46,8 @@ export class DataplaneKeeper {
     this.#reopen = new Backoff(
       options.clock,
       () => {
-        this.#replacing = this.#replace()
+        // Behind one that was lost while it was filled, of which something may be under way.
+        this.#replacing = (this.#replacing ?? Promise.resolve()).then(async () => this.#replace())
       },
       RETRY,
     )
@@ -65,6 +69,13 @@ export class DataplaneKeeper {
     const dataplane = typeof source === 'function' ? await source() : source
     this.#follow(dataplane)
     return dataplane
+  }
+
+  /** What a dataplane holds that is to be used from now on. @throws DataplaneError `dataplane.lost` when it is gone meanwhile, and as `dump` */
+  async dump(dataplane: Dataplane): Promise<DataplaneState> {
+    const state = await dataplane.dump()
+    if (this.#current !== dataplane) throw new DataplaneError('dataplane.lost', 'it was lost as soon as it was open')
+    return state
   }
 
   /**
@@ -138,6 +149,7 @@ export class DataplaneKeeper {
       if (this.#isClosed()) return void (this.#current = dataplane)
       this.#follow(dataplane)
       await replaced(dataplane)
+      if (this.#current !== dataplane) return // lost meanwhile: the next attempt is due
       this.#reopen.reset()
       this.#told = undefined
       logger.info('another dataplane is there', { kind: dataplane.capabilities.kind })
@@ -147,7 +159,8 @@ export class DataplaneKeeper {
       if (error.message !== this.#told) logger.error('the dataplane cannot be opened', { error: error.message })
       this.#told = error.message
       if (this.#isClosed()) return
-      if (dataplane !== undefined && this.#current === dataplane) {
+      if (dataplane !== undefined) {
+        if (this.#current !== dataplane) return // as above
         this.#current = undefined
         await this.#release(dataplane, { keep: true })
       }

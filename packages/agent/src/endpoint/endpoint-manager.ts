@@ -212,6 +212,8 @@ export class EndpointManager implements EndpointService {
     if (dataplane === undefined || entry.port === undefined) throw new EndpointError('endpoint.dataplane', 'the dataplane is not there')
     try {
       const { mtu, mac } = await dataplane.attachPort(entry.port, { ...device, mtu: entry.mtu })
+      // Nobody would give it another device: who is told of the loss looks at what is attached.
+      if (this.#options.dataplane() !== dataplane) throw new DataplaneError('dataplane.lost', 'the dataplane was lost meanwhile')
       entry.mtu = mtu
       entry.mac = mac
     } catch (cause) {
