@@ -167,7 +167,9 @@ describe('a result', () => {
     expect(own.find((line) => line.includes('kernel'))).toContain('1.33× as good')
     expect(bare.find((line) => line.includes('kernel'))).toContain('4.00× as good')
     expect(lines).toContain('* bare 1 (study)')
-    expect(lines.find((line) => line.includes('goals met'))).toMatch(/1 of 1 goals met, of these 1 of 1 by studies that are no part of Heddle$/)
+    expect(lines.find((line) => line.includes('goals met'))).toMatch(
+      /1 of 1 goals met, of these 1 of 1 by studies that are no part of Heddle$/,
+    )
   })
 
   it('draws what it measured', () => {
