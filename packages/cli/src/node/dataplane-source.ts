@@ -1,16 +1,11 @@
 import type { DataplaneSource } from '@heddle/agent'
-import { DataplaneError } from '@heddle/core'
-import type { underlayMtu } from '@heddle/dataplane-tun'
 import type { Logger } from '@heddle/io'
 import { nodeClock } from '@heddle/io/node'
 import { IpAddress } from '@heddle/wire'
 import type { NodeDocument } from '../config/document.js'
+import { DEFAULT_UNDERLAY_MTU } from '../config/resolve.js'
 import { defaultSocket } from '../control/default-socket.js'
-
-/** Largest packet of an underlay of which nothing is known, octets. */
-const DEFAULT_UNDERLAY_MTU = 1_500
-/** Largest IP packet. */
-const LARGEST_MTU = 65_535
+import type { UnderlayWays } from './underlay-ways.js'
 
 /** A dataplane as a configuration names it, and how large a packet its underlay carries. */
 export interface ChosenDataplane {
@@ -21,7 +16,7 @@ export interface ChosenDataplane {
 /**
  * The dataplane of a configuration: adapters are loaded when one is named, so that a node in memory needs no native code.
  *
- * @throws DataplaneError `dataplane.device` when no link has the node's address, or leads to its neighbours
+ * @throws DataplaneError `dataplane.device` when no way leads to a neighbour, and no link has the node's address that could be its uplink
  */
 export async function chooseDataplane(document: NodeDocument, logger: Logger): Promise<ChosenDataplane> {
   // What only the eBPF dataplane has is handed on as it is: what is left out is for it to choose.
@@ -33,56 +28,29 @@ export async function chooseDataplane(document: NodeDocument, logger: Logger): P
       return { source: async () => memoryDataplane({ addresses, clock: nodeClock }), underlayMtu: configured ?? DEFAULT_UNDERLAY_MTU }
     }
     case 'tun': {
-      const { tunDataplane, underlayMtu } = await import('@heddle/dataplane-tun')
+      const { tunDataplane } = await import('@heddle/dataplane-tun')
       return {
         source: async () => tunDataplane({ addresses, inProcess, stateDir: stateDirOf(document), logger }),
-        underlayMtu: configured ?? (await smallestMtu(addresses[0], document, underlayMtu)),
+        underlayMtu: configured ?? (await found(document, async (ways) => ways.smallestMtu())),
       }
     }
     case 'ebpf': {
-      const [{ ebpfDataplane }, { underlayMtu }] = await Promise.all([import('@heddle/dataplane-ebpf'), import('@heddle/dataplane-tun')])
-      const uplink = named ?? (await uplinkOf(addresses[0], document))
+      const { ebpfDataplane } = await import('@heddle/dataplane-ebpf')
+      const uplink = named ?? (await found(document, async (ways) => ways.uplink()))
       const pins = inProcess ? {} : { pinDirectory: pinDirectoryOf(document) }
       return {
         source: async () => ebpfDataplane({ addresses, uplink, logger, ...pins, ...ofEbpf }),
-        underlayMtu: configured ?? (await smallestMtu(addresses[0], document, underlayMtu)),
+        underlayMtu: configured ?? (await found(document, async (ways) => ways.smallestMtu())),
       }
     }
   }
 }
 
-/**
- * The smallest MTU on the ways to the neighbours, which tells more than the link of the address: a tunnel's end often is an address of the loopback
- * device. Where no way is known, the link says.
- */
-async function smallestMtu(local: IpAddress, { bgp }: NodeDocument, lookUp: typeof underlayMtu): Promise<number> {
-  const remotes = (bgp.neighbors ?? []).map(({ address }) => IpAddress.parse(address)).filter(({ family }) => family === local.family)
-  const ways = await Promise.allSettled(remotes.map(async (remote) => lookUp(local, { remote })))
-  const known = ways.flatMap((way) => (way.status === 'fulfilled' ? [way.value] : []))
-  const mtu = Math.min(...(known.length === 0 ? [await lookUp(local)] : known))
-  return mtu > LARGEST_MTU ? DEFAULT_UNDERLAY_MTU : mtu // of the loopback device, which is no underlay
-}
-
-/**
- * The link on the way to the first neighbour that is not this host's, since the node's address often is one of the loopback device; else the link that
- * has the address.
- */
-async function uplinkOf(local: IpAddress, { bgp }: NodeDocument): Promise<string> {
-  const { LinuxError, Netlink } = await import('@heddle/linux')
+/** What the kernel tells of the ways to the neighbours. */
+async function found<T>(document: NodeDocument, ask: (ways: UnderlayWays) => Promise<T>): Promise<T> {
+  const [{ Netlink }, { UnderlayWays }] = await Promise.all([import('@heddle/linux'), import('./underlay-ways.js')])
   using netlink = await Netlink.open()
-  for (const { address } of bgp.neighbors ?? []) {
-    if (IpAddress.parse(address).family !== local.family) continue
-    try {
-      const { link, kind } = await netlink.routes.lookup(address)
-      if (kind === 'unicast') return link
-    } catch (error) {
-      if (!(error instanceof LinuxError)) throw error // no way there, now
-    }
-  }
-  for (const { index, address } of await netlink.addresses.list()) {
-    if (address.split('/', 1)[0] === `${local}`) return (await netlink.links.get(index)).name
-  }
-  throw new DataplaneError('dataplane.device', `no link has the address ${local}: the key dataplane.uplink names one`)
+  return await ask(new UnderlayWays(document, netlink))
 }
 
 /** How the name of a directory of pins ends where a configuration names none. */
