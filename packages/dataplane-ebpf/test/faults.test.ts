@@ -432,6 +432,46 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
       expect(ofDevices(warn)).toEqual([[expect.stringContaining('No buffer space available'), { port: 0 }]])
     })
 
+    // It got the sizes of the endpoint's, lost its offloads for tunnels, and resolved nothing any more.
+    it('leaves a device alone that has the number of one that it takes over, when the path leads to another namespace', async () => {
+      const netns = lab.path('told-pod')
+      symlinkSync(lab.podNetns(0), netns)
+      const pinDirectory = lab.path('told')
+      const { ports, ...rest } = podTransaction(1)
+      const onEthernet = ports.set.map((port) => ({ ...port, link: { mac: MacAddress.parse('02:00:00:00:00:01') } }))
+      const first = await lab.open({ pinDirectory })
+      await first.apply({ ...rest, ports: { set: onEthernet, remove: [] } })
+      lab.inPod(0, ...'ip link add filler0 type veth peer name filler1'.split(' '))
+      await first.attachPort(0, { netns, ifname: 'eth0', addresses: [PODS[0]], mtu: 1400 })
+      const [{ ifindex }] = (await first.dump()).devices
+      await first.close({ keep: true })
+      lab.inPod(1, ...`ip link add other0 index ${ifindex} type veth peer name other1`.split(' '))
+      rmSync(netns)
+      symlinkSync(lab.podNetns(1), netns)
+      await setUplink(SIZE)
+      const makeEndpoint = vi.spyOn(native(), 'deviceMakeEndpoint')
+      const warn = vi.fn<Logger['warn']>()
+      const elsewhere = expect.stringContaining(`${netns} is no longer the namespace of the device eth0`) as string
+      try {
+        const second = await lab.open({ pinDirectory, logger: { ...silentLogger, warn } })
+        for (let look = 0; look < 2; look++) await second.parts.ports.fitSegments(SIZE)
+        expect([await sizeOf(lab.podNetns(1), 'other0'), makeEndpoint.mock.calls]).toEqual([65_536, []])
+        expect(ofDevices(warn)).toEqual([[elsewhere, { port: 0 }]])
+        // Its endpoint is to resolve nothing any more.
+        const report = await second.apply(podTransaction(2))
+        const object = { kind: 'port', key: '0' }
+        expect(report.failures).toEqual([{ object, code: 'dataplane.netns-missing', message: elsewhere }])
+        expect(lab.inPod(1, ...'ip -o link show other0'.split(' '))).not.toContain('NOARP')
+        await second.close()
+      } finally {
+        makeEndpoint.mockRestore()
+        rmSync(netns)
+        lab.inPod(1, 'ip', 'link', 'delete', 'other0')
+        lab.inPod(0, 'ip', 'link', 'delete', 'filler0')
+      }
+      await expect.poll(() => lab.inPod(0, ...'ip -br link'.split(' '))).not.toContain('eth0')
+    })
+
     it('leaves the device of somebody else alone, when a path leads to another namespace', async () => {
       const netns = lab.path('pod')
       symlinkSync(lab.podNetns(0), netns)

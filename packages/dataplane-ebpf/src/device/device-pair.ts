@@ -34,6 +34,8 @@ export interface PeerEnd {
   /** Number of the namespace. */
   readonly namespace: number
   readonly index: number
+  /** Index of the end in the router's namespace. */
+  readonly hostIndex: number
 }
 
 /**
@@ -97,22 +99,39 @@ export async function setResolving(peer: PeerEnd, resolves: boolean): Promise<vo
 }
 
 /** Has both ends of a device let segments of that many octets pass in one piece, and its endpoint cut by itself what the router cannot have cut. @param netlink of the router's namespace @throws DataplaneError as `openPair` */
-export async function setSegments(netlink: Netlink, host: number, peer: PeerEnd, largest: number): Promise<void> {
+export async function setSegments(netlink: Netlink, peer: PeerEnd, largest: number): Promise<void> {
   await translated(peer.request, async () => {
     using inside = await openInside(peer)
     // The endpoint may call it something else by now.
     const { name } = await inside.links.setUp(peer.index, segmentSetup(largest))
-    await netlink.links.setUp(host, segmentSetup(largest))
+    await netlink.links.setUp(peer.hostIndex, segmentSetup(largest))
     await callAsync((native) => native.deviceMakeEndpoint(peer.request.netns, name))
   })
 }
 
-/** Where a path leads to another namespace than it did, the same index is the device of somebody else. */
-async function openInside({ request, namespace }: PeerEnd): Promise<Netlink> {
+/**
+ * Where a path leads to another namespace than it did, the same index is the device of somebody else. Its number alone does not show that: of a device that was
+ * taken over it is known of where the path led since then only.
+ */
+async function openInside(peer: PeerEnd): Promise<Netlink> {
+  const { request, namespace, index, hostIndex } = peer
+  const elsewhere = (): DataplaneError =>
+    new DataplaneError('dataplane.netns-missing', `${request.netns} is no longer the namespace of the device ${request.ifname}`)
   const now = namespaceOf(request)
-  if (now !== 0 && now !== namespace)
-    throw new DataplaneError('dataplane.netns-missing', `${request.netns} is no longer the namespace of the device ${request.ifname}`)
-  return Netlink.open(request.netns)
+  if (now !== 0 && now !== namespace) throw elsewhere()
+  const inside = await Netlink.open(request.netns)
+  try {
+    if (isEndOf(await inside.links.get(index), hostIndex)) return inside
+    throw elsewhere()
+  } catch (error) {
+    inside.close()
+    throw error
+  }
+}
+
+/** Whether a link is the other end of the router's of that index. By that, as the MAC address is the endpoint's to change. */
+export function isEndOf({ kind, peer }: Link, hostIndex: number): boolean {
+  return (kind === 'veth' || kind === 'netkit') && peer === hostIndex
 }
 
 /** A new pair; `undefined` when one of the names is taken. */
@@ -168,7 +187,7 @@ async function adopt(
 }
 
 function isPair(host: Link, peer: Link): boolean {
-  return (host.kind === 'veth' || host.kind === 'netkit') && peer.kind === host.kind && host.peer === peer.index && peer.peer === host.index
+  return isEndOf(peer, host.index) && isEndOf(host, peer.index) && peer.kind === host.kind
 }
 
 async function find(netlink: Netlink, name: string | number): Promise<Link | undefined> {

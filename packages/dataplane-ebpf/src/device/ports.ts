@@ -20,6 +20,7 @@ import { EgressPrograms, linkPin, PROGRAM, type EgressProgramsOptions } from './
 import { hostNamesOf, WrittenDevices, type WrittenDevicesOptions } from './written-devices.js'
 import {
   checkPlace,
+  isEndOf,
   namespaceOf,
   openPair,
   raisePair,
@@ -231,7 +232,7 @@ export class Ports {
     for (const [port, attached] of this.#attached) {
       if (attached.largestSegment === largest) continue
       try {
-        await setSegments(this.#options.netlink, attached.hostIndex, peerOf(attached), largest)
+        await setSegments(this.#options.netlink, peerOf(attached), largest)
         this.#attached.set(port, { ...attached, largestSegment: largest, unfit: undefined })
       } catch (error) {
         if (!(error instanceof DataplaneError)) throw error
@@ -287,13 +288,12 @@ export class Ports {
     await allOf([...ports.map((port) => () => this.detach(port, reason)), () => this.#reaper.reap()])
   }
 
-  /** The endpoint's end, unless its number is another device's. By the end that it has here: its MAC address is the endpoint's to change. */
+  /** The endpoint's end, unless its number is another device's. */
   async #buryPeer({ request, facts, hostIndex, isAdopted }: Attached): Promise<void> {
     try {
       if (isAdopted) {
         using inside = await Netlink.open(request.netns)
-        const { kind, peer } = await inside.links.get(facts.ifindex)
-        if ((kind !== 'veth' && kind !== 'netkit') || peer !== hostIndex) return
+        if (!isEndOf(await inside.links.get(facts.ifindex), hostIndex)) return
       }
       await this.#reaper.bury(request.netns, facts.ifindex, routesOf(request).map(String))
     } catch (error) {
@@ -462,8 +462,8 @@ function notDone(error: unknown): DataplaneError {
   return error
 }
 
-function peerOf({ request, facts, namespace }: Attached): PeerEnd {
-  return { request, namespace, index: facts.ifindex }
+function peerOf({ request, facts, namespace, hostIndex }: Attached): PeerEnd {
+  return { request, namespace, index: facts.ifindex, hostIndex }
 }
 
 function factsOf({ peer }: DevicePair): DeviceFacts {
