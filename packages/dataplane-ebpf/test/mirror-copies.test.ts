@@ -81,6 +81,7 @@ class Kernel {
     const bytes = (key: number | Uint8Array): Uint8Array => (typeof key === 'number' ? wordBytes(key) : key)
     return {
       object: { ring: () => ({ fd: 0, read: () => Uint8Array.from(this.#ring.splice(0)) }) },
+      capacity: () => 1 << 20,
       entries: (name: string) => [...of(name).values()],
       numbered: (name: string) => Array.from(of(name).values(), ([key, value]) => [wordAt(key), value] as const),
       set: (name: string, key: number | Uint8Array, value: Uint8Array) => of(name).set(bytes(key).join(), [bytes(key), value]),

@@ -106,6 +106,17 @@ describe.skipIf(missing() !== '')(titled('mirrors in the kernel'), () => {
     expect(seen).toMatchObject([{ type: 'mirrored', mirror: 7, sequence: 0, packet: packet.slice(0, 40) }])
   })
 
+  // What was left behind some of it waited for the next packet, or for ever.
+  it('hand out all that lies there, in turns, while nothing else comes', async () => {
+    const [opened, seen] = await open()
+    await opened.apply({ ...transaction(1), mirrors: { set: [{ ...MIRROR, snapLength: 65_535 }], remove: [] } })
+    const packet = testPacket({ source: '10.1.0.1', destination: '10.2.0.1', size: 1300 })
+    // Several times what is taken in one go, while the event loop stands still.
+    for (let sent = 0; sent < 300; sent++) byProgram(opened, { from: 'port', port: 1, packet })
+    await expect.poll(() => seen.length, { timeout: 20_000 * PACE }).toBe(300)
+    expect(seen.map((event) => event.type === 'mirrored' && event.sequence)).toEqual(Array.from(seen.keys()))
+  })
+
   it('tell when packets came by the clock as it is, and not as it was when the process began', async () => {
     const [opened, seen] = await open()
     await opened.apply(transaction(1))

@@ -5,10 +5,15 @@ import type { KernelMaps } from '../tables/kernel-maps.js'
 import { wordAt } from '../layout/word.js'
 import { epochOf, sampleEpoch } from './epoch.js'
 
-/** Octets of records that are taken in one go. */
-const BATCH = 256 * 1024
+/** Octets of records that are taken in one go: the event loop does nothing else until they are handed out. */
+const BATCH = 64 * 1024
+/** What a record has before its octets in a ring, where each begins at a multiple of it. */
+const HEADER = 8
 
-/** Reads a ring that programs write to, as long as somebody wants what is in it. */
+/**
+ * Reads a ring that programs write to, as long as somebody wants what is in it. Programs on other CPUs may write faster than it can be read, for as long as whoever
+ * sends packets likes: some is taken at a time, and everything else of the event loop has its turn between.
+ */
 export class RingReader {
   #epoch: number | undefined
   #reading: { readonly ring: NativeRing; readonly poller: Poller } | undefined
@@ -30,7 +35,8 @@ export class RingReader {
     try {
       poller.unref()
       const watch: Watch = poller.watch(ring.fd, READINESS.readable, () => {
-        this.drain()
+        this.#takeSome()
+        // Ready again at once where there is more.
         watch.rearm()
       })
     } catch (error) {
@@ -40,19 +46,30 @@ export class RingReader {
     this.#reading = { ring, poller }
   }
 
-  /** Takes what is there. */
+  /** Takes what lies there when it is called: of what comes meanwhile no more than makes up a ring. */
   drain(): void {
-    for (;;) {
-      const batch = this.#reading?.ring.read(BATCH) ?? new Uint8Array(0)
-      if (batch.length === 0) return
-      // Clocks are set while the process runs, at every start of a machine for instance.
-      const epoch = (this.#epoch = epochOf(sampleEpoch(), this.#epoch))
-      for (let at = 0; at < batch.length;) {
-        const length = wordAt(batch, at)
-        this.take(batch.subarray(at + 4, at + 4 + length), epoch)
-        at += 4 + length
-      }
+    let left = this.maps.capacity(this.ring)
+    while (left > 0) {
+      const taken = this.#takeSome()
+      if (taken === 0) return
+      left -= taken
     }
+  }
+
+  /** Returns how much of the ring it has made free, octets. */
+  #takeSome(): number {
+    const batch = this.#reading?.ring.read(BATCH) ?? new Uint8Array(0)
+    if (batch.length === 0) return 0
+    // Clocks are set while the process runs, at every start of a machine for instance.
+    const epoch = (this.#epoch = epochOf(sampleEpoch(), this.#epoch))
+    let freed = 0
+    for (let at = 0; at < batch.length;) {
+      const length = wordAt(batch, at)
+      this.take(batch.subarray(at + 4, at + 4 + length), epoch)
+      at += 4 + length
+      freed += Math.ceil((length + HEADER) / HEADER) * HEADER
+    }
+    return freed
   }
 
   close(): void {

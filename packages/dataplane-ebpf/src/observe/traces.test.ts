@@ -26,6 +26,7 @@ class Kernel {
   open(): Traces {
     const maps = {
       object: { ring: () => ({ fd: 0, read: () => Uint8Array.from(this.ring.splice(0)) }) },
+      capacity: () => 1 << 20,
       get: (_map: string, place: number) => this.filters.get(place) ?? new View(TRACE_FILTER).bytes,
       set: (_map: string, place: number, value: Uint8Array) => this.filters.set(place, value.slice()),
       forgetDecisions: () => undefined,
