@@ -12,7 +12,10 @@ export const READINESS = Object.freeze({
 
 /** One descriptor that a `Poller` watches. */
 export interface Watch {
-  /** Asks for the next time; to be called when the descriptor was read (or written) until it gave no more. */
+  /**
+   * Asks for the next time, which comes at once where something was left. Take a batch, and not until there is no more: that is as long as the other end likes, and
+   * nothing else gets its turn.
+   */
   rearm(interest?: number): void
   /** Stops watching. Call it before the descriptor is closed. Idempotent. */
   close(): void

@@ -1,4 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createConnection } from 'node:net'
 import { promisify } from 'node:util'
 import {
   TransportError,
@@ -13,7 +15,11 @@ import {
 import { IpAddress } from '@heddle/wire'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Netlink, UnsupportedError, linuxTcpTransport, probe } from '../src/index.js'
-import { because, missing, namespaces } from './support.js'
+import { closeDescriptor } from '../src/descriptor-handover.js'
+import { call, callAsync } from '../src/native/call.js'
+import { LinuxTcpListener } from '../src/tcp/listener.js'
+import type { Readiness } from '../src/tcp/readiness.js'
+import { availability, because, loopback, missing, namespaces, noLoopback, unbuilt } from './support.js'
 
 const made = namespaces()
 const KEY: StreamProtection = { authentication: { kind: 'tcp-md5', key: 'a secret' } }
@@ -90,6 +96,46 @@ async function said(connection: Connection): Promise<string> {
 const text = (words: string): Uint8Array => new TextEncoder().encode(words)
 /** What does not happen is waited for this long: a SYN that is answered is answered within microseconds. */
 const SILENCE = 400
+
+describe.skipIf(!availability.available || loopback !== '')(`a listener${unbuilt}${noLoopback}`, () => {
+  // Whoever connected fast enough ended everything else that the process did.
+  it('accepts some at a time, and those that are left behind everything else', async () => {
+    const fd = await callAsync((native) => native.tcpOpen(undefined, 4, undefined))
+    call((native) => native.tcpBind(fd, { address: '127.0.0.1', port: 0 }, true))
+    let ready = (): void => undefined
+    let [rearmed, adopted] = [0, 0]
+    const watch = (_fd: number, _interest: number, told: () => void): unknown => {
+      ready = told
+      return { rearm: () => rearmed++, close: () => undefined }
+    }
+    const adopt = (connection: { readonly fd: number }): Connection => {
+      adopted++
+      closeDescriptor(connection.fd)
+      return { reset: () => undefined } as unknown as Connection
+    }
+    const readiness = { watch } as unknown as Readiness
+    const listener = new LinuxTcpListener(fd, 'listening', 4, undefined, [], { namespace: undefined, readiness, adopt })
+    open.push(listener)
+    await Promise.all(
+      Array.from({ length: 40 }, async () => {
+        const client = createConnection(listener.local.port, '127.0.0.1').on('error', () => undefined)
+        open.push({ close: () => client.destroy() })
+        await once(client, 'connect')
+      }),
+    )
+    const accepts = (): readonly number[] => {
+      const [before, armed] = [adopted, rearmed]
+      ready()
+      return [adopted - before, rearmed - armed]
+    }
+    expect([accepts(), accepts(), accepts(), accepts()]).toEqual([
+      [16, 1],
+      [16, 1],
+      [8, 1],
+      [0, 1],
+    ])
+  })
+})
 
 describe.skipIf(missing !== '')(`TCP with options${because}`, () => {
   it('connects within a namespace, over IPv4, IPv6 and link-local addresses, and carries octets both ways', async () => {

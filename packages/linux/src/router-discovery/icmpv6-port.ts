@@ -94,14 +94,12 @@ export class Icmpv6Port {
     this.socket.close()
   }
 
+  /** One batch: whoever is on the link sends as much as they like. What is left has its turn behind everything else. */
   #receive(): void {
     const words = this.#descriptors
     this.#guarded(() => {
-      let count: number
-      do {
-        count = this.socket.receiveBatch(this.#buffer, SLOT, 0, words)
-        for (let at = 0; at < count * D.words && this.#open; at += D.words) this.#message(words.subarray(at, at + D.words))
-      } while (count > 0 && this.#open)
+      const count = this.socket.receiveBatch(this.#buffer, SLOT, 0, words)
+      for (let at = 0; at < count * D.words && this.#open; at += D.words) this.#message(words.subarray(at, at + D.words))
       if (this.#open) this.#watch.rearm()
     })
   }

@@ -10,6 +10,9 @@ import { ListenerKeys, protecting, protectionFor } from './protection.js'
 import { endpointOf } from './endpoint.js'
 import type { TcpContext } from './context.js'
 
+/** Connections that are accepted in one go. Others may come as fast as they are accepted: those have their turn behind everything else. */
+const AT_ONCE = 16
+
 /** A port that accepts connections; each gets what its peer's must have. */
 export class LinuxTcpListener implements Listener {
   readonly local: Endpoint
@@ -68,7 +71,11 @@ export class LinuxTcpListener implements Listener {
 
   #accept(): void {
     try {
-      for (let next = this.#next(); next !== null && this.#open; next = this.#next()) this.#admit(next)
+      for (let left = AT_ONCE; left > 0 && this.#open; left--) {
+        const next = this.#next()
+        if (next === null) break
+        this.#admit(next)
+      }
       if (this.#open) this.#watch.rearm()
     } catch (error) {
       this.connections.fail(toTransportError(error, this.what))
