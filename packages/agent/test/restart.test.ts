@@ -354,6 +354,33 @@ describe('an agent whose dataplane is lost', () => {
     expect(closed).toEqual([['second', { keep: false }]])
   })
 
+  // A reload told them that nothing is forwarded while it restarts, which reset every session, and stayed so when there was another one.
+  it('goes on to tell peers that what is forwarded outlives it, whatever is reloaded meanwhile', async () => {
+    const overlay = new Overlay()
+    await overlay.startReflector([A])
+    let broken = false
+    let plane = overlay.dataplane(A)
+    const agent = await overlay.agent(overlay.config(A), async () => {
+      if (broken) throw new DataplaneError('dataplane.device', 'not now')
+      plane = overlay.dataplane(A)
+      return { ...withTrace(plane, () => undefined), capabilities: { ...plane.capabilities, survivesClose: true } }
+    })
+    await overlay.run(1)
+    const wanted = overlay.config(A, { vrfs: [{ name: 'red' }, { name: 'blue' }] })
+    const changes = agent.plan(wanted)
+    broken = true
+    await plane.close()
+    await overlay.run(1)
+    expect(agent.plan(wanted)).toEqual(changes)
+    expect(await agent.reconfigure(wanted)).toEqual(changes)
+    await overlay.run(1)
+    expect(await agent.show('neighbors')).toMatchObject([{ state: 'established', gracefulRestart: true }])
+    expect(overlay.reflector?.neighbors()).toMatchObject([
+      { state: 'established', negotiated: { gracefulRestart: { restartTime: 60 } }, established: 1 },
+    ])
+    await overlay.stop(agent)
+  })
+
   it('refuses endpoints meanwhile, and takes them when it has another one', async () => {
     const overlay = new Overlay()
     let plane = overlay.dataplane(A)

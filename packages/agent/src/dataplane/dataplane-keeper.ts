@@ -31,6 +31,8 @@ export class DataplaneKeeper {
   readonly #options: DataplaneKeeperOptions
   readonly #reopen: Backoff
   #current: Dataplane | undefined
+  /** Whether what the last one had programmed outlives it. */
+  #survives = false
   /** The one that was lost, until another takes over what it has left. */
   #lost: Dataplane | undefined
   /** Why none could be opened, as it was logged. */
@@ -58,9 +60,9 @@ export class DataplaneKeeper {
     return this.#current
   }
 
-  /** Whether what is programmed outlives the agent. */
+  /** Whether what is programmed outlives the agent; of one that is lost, as it was. */
   get survives(): boolean {
-    return typeof this.#options.source !== 'function' || this.#current?.capabilities.survivesClose === true
+    return typeof this.#options.source !== 'function' || this.#survives
   }
 
   /** @throws DataplaneError as the source does */
@@ -118,6 +120,7 @@ export class DataplaneKeeper {
 
   #follow(dataplane: Dataplane): void {
     this.#current = dataplane
+    this.#survives = dataplane.capabilities.survivesClose
     const events = dataplane.events[Symbol.asyncIterator]()
     this.#events = events
     void this.#listen(dataplane, events)
