@@ -11,12 +11,12 @@ import type {
   TracedPacket,
   TraceIntent,
 } from '@heddle/core'
-import { checkEndpoints, DataplaneError, hasFeature, IntentError, leastUnderlayMtu } from '@heddle/core'
+import { checkEndpoints, IntentError, leastUnderlayMtu } from '@heddle/core'
 import { fromBgp } from '@heddle/exchange'
 import { SafeEvents, logFailedCallback, silentLogger, type Clock, type Logger } from '@heddle/io'
 import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
-import { watchesPaths } from './bgp/dataplane-bfd.js'
+import { checkWatching } from './bgp/dataplane-bfd.js'
 import { composeParts, type AgentParts } from './agent-parts.js'
 import { intentChanges, type ConfigChange } from './bgp/config-change.js'
 import { neighborsWithoutHoldTime, restartConfig, restartTimeOf } from './bgp/restart.js'
@@ -91,7 +91,7 @@ export class Agent implements AsyncDisposable {
    * Starts an agent; resolves when the endpoints of its configuration that can be attached are, and BGP listens.
    *
    * @throws SpeakerError `speaker.config`, `speaker.listen`; IntentError; DataplaneError. Then nothing of it is left: a dataplane that held nothing
-   * before holds nothing, and one that was taken over goes on as it was.
+   * before holds nothing, and one that was taken over, or whose state cannot be had, goes on as it was.
    */
   static async start(options: AgentOptions): Promise<Agent> {
     const { config, dataplane: origin, probe, logger = silentLogger, ...rest } = options
@@ -115,6 +115,7 @@ export class Agent implements AsyncDisposable {
     let found: DataplaneState | undefined
     try {
       found = await keeper.dump(dataplane)
+      checkWatching(config, dataplane)
       const isTakenOver = found.generation > 0
       const parts = composeParts(config, {
         ...rest,
@@ -129,7 +130,8 @@ export class Agent implements AsyncDisposable {
       await agent.#begin(dataplane, isTakenOver ? found : undefined)
       return agent
     } catch (error) {
-      const keep = found !== undefined && found.generation > 0
+      // What one holds that cannot be looked at may be another agent's.
+      const keep = found === undefined || found.generation > 0
       if (agent === undefined) await keeper.close({ keep })
       else await agent.stop({ restart: keep })
       throw error
@@ -180,7 +182,7 @@ export class Agent implements AsyncDisposable {
    * Brings the agent to another configuration: neighbors, VRFs, endpoints and networks that are the same do not notice.
    *
    * @returns what was done
-   * @throws AgentError `agent.needs-restart`, `agent.vrf-in-use`, `agent.stopped`; IntentError. Then nothing was changed.
+   * @throws AgentError `agent.needs-restart`, `agent.vrf-in-use`, `agent.unsupported`, `agent.stopped`; IntentError. Then nothing was changed.
    */
   async reconfigure(config: AgentConfig): Promise<ConfigChange[]> {
     return this.#serial.run(async () => this.#reconfigure(config))
@@ -319,11 +321,8 @@ export class Agent implements AsyncDisposable {
 
   async #replaced(dataplane: Dataplane): Promise<void> {
     const { model, bfd, synchronizer, endpoints } = this.#parts
-    // Each transaction that names a path would be refused, for as long as that one lives.
-    if (watchesPaths(this.#config) && !hasFeature(dataplane.capabilities, 'liveness')) {
-      throw new DataplaneError('dataplane.device', 'it watches no paths by BFD, as is asked for: the underlay may not have its address yet')
-    }
     const state = await this.#keeper.dump(dataplane)
+    checkWatching(this.#config, dataplane)
     model.replaced(state)
     bfd.learn(state)
     synchronizer.use(dataplane)
@@ -359,7 +358,7 @@ export class Agent implements AsyncDisposable {
 
   #checkReconfigurable(config: AgentConfig): void {
     if (this.#stopped !== undefined) throw new AgentError('agent.stopped', 'the agent is stopping')
-    checkReconfigurable(this.#config, config, this.#parts)
+    checkReconfigurable(this.#config, config, { ...this.#parts, dataplane: this.#keeper.current })
   }
 
   #changes(config: AgentConfig): ConfigChange[] {

@@ -93,6 +93,23 @@ describe('an agent over a dataplane that another one has left', () => {
     await overlay.stop(second)
   })
 
+  // What it held was taken for nothing, and closed for good: pins and pods' devices were gone.
+  it.each([
+    ['cannot be looked at', new DataplaneError('dataplane.device', 'it does not answer')],
+    ['is not understood', new TypeError('this is no dump')],
+  ])('leaves what it found as it was where that %s', async (_what, error) => {
+    const overlay = new Overlay()
+    const closed: unknown[] = []
+    const plane: Dataplane = {
+      ...withTrace(overlay.dataplane(A), () => undefined),
+      dump: () => Promise.reject(error),
+      close: (options) => Promise.resolve(void closed.push(options)),
+    }
+    await expect(overlay.agent(overlay.config(A), () => Promise.resolve(plane))).rejects.toBe(error)
+    expect(closed).toEqual([{ keep: true }])
+    expect(overlay.clock.pending).toEqual([])
+  })
+
   it('lets the configuration win over an endpoint that was left with its address', async () => {
     const overlay = new Overlay()
     const plane = overlay.dataplane(A)
@@ -271,6 +288,34 @@ describe('an agent whose dataplane is lost', () => {
     await overlay.stop(agent)
   })
 
+  // It said that there was no source of BFD, or that the dataplane does not offer liveness, and nothing of what may be in the way.
+  it.each(['tunnels', 'neighbors'] as const)(
+    'says what is in the way where it starts over one that watches no paths to %s, and leaves what another has left',
+    async (what) => {
+      const overlay = new Overlay()
+      const neighbors = [{ address: REFLECTOR, as: 65_000, families: ['vpnv4-unicast'] as const, bfd: true }]
+      const config = overlay.config(A, { neighbors: what === 'neighbors' ? neighbors : [] })
+      const wanted = what === 'tunnels' ? { ...config, traffic: { tunnelLiveness: INTERVALS } } : config
+      const plane = overlay.dataplane(A)
+      const closed: unknown[] = []
+      const open = async (): Promise<Dataplane> => ({
+        ...withTrace(plane, () => undefined),
+        close: async (options) => void closed.push(options),
+      })
+      const refused = {
+        code: 'dataplane.device',
+        message: expect.stringContaining('the dataplane memory watches no paths by BFD, as is asked for') as string,
+      }
+      await expect(overlay.agent(wanted, open)).rejects.toMatchObject(refused)
+      expect(closed).toEqual([{ keep: false }])
+      const before = await overlay.agent(overlay.config(A, { neighbors: [], endpoints: [endpoint('pod', 'red', '10.0.0.1')] }), plane)
+      await overlay.kill(before)
+      await expect(overlay.agent(wanted, open)).rejects.toMatchObject(refused)
+      expect(closed).toEqual([{ keep: false }, { keep: true }])
+      expect((await plane.dump()).devices).toHaveLength(1)
+    },
+  )
+
   it('takes one that watches no paths, where none is to be', async () => {
     const overlay = new Overlay()
     const planes: MemoryDataplane[] = []
@@ -284,6 +329,33 @@ describe('an agent whose dataplane is lost', () => {
     await overlay.run(1)
     expect(planes.map(({ capabilities }) => capabilities.features?.includes('liveness'))).toEqual([true, false])
     expect((await planes[1].dump()).devices).toHaveLength(1)
+    await overlay.stop(agent)
+  })
+
+  // It was taken over, and each transaction refused from then on; or it was said that there is no source of BFD.
+  it.each([
+    ['opened first', 0],
+    ['opened in place of one that does', 1],
+  ])('has no path watched by a reload where the dataplane that was %s watches none', async (_what, watchingPlanes) => {
+    const overlay = new Overlay()
+    const planes: MemoryDataplane[] = []
+    const config = overlay.config(A, { neighbors: [] })
+    const agent = await overlay.agent(config, async () => {
+      planes.push(overlay.dataplane(A, planes.length < watchingPlanes ? watching(overlay) : {}))
+      return planes[planes.length - 1]
+    })
+    for (const plane of planes.slice(0, watchingPlanes)) await plane.close()
+    await overlay.run(1)
+    const refused = {
+      code: 'agent.unsupported',
+      message: expect.stringContaining('the dataplane memory watches no paths by BFD, as is asked for') as string,
+    }
+    const neighbors = [{ address: REFLECTOR, as: 65_000, families: ['vpnv4-unicast'] as const, bfd: true }]
+    for (const wanted of [overlay.config(A, { neighbors }), { ...config, traffic: { tunnelLiveness: INTERVALS } }]) {
+      expect(() => agent.plan(wanted)).toThrow(expect.objectContaining(refused) as Error)
+      await expect(agent.reconfigure(wanted)).rejects.toMatchObject(refused)
+    }
+    expect(await agent.endpoints.add(endpoint('pod', 'red', '10.0.0.1'))).toMatchObject({ state: 'attached' })
     await overlay.stop(agent)
   })
 

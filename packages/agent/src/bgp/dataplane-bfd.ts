@@ -1,5 +1,16 @@
 import type { BfdPath, BfdSource, BfdState, BfdWatch } from '@heddle/bgp'
-import { pathName, type DataplaneEvent, type DataplaneState, type LivenessObject, type OverlayModel, type PathIntent } from '@heddle/core'
+import {
+  DataplaneError,
+  hasFeature,
+  pathName,
+  type Dataplane,
+  type DataplaneCapabilities,
+  type DataplaneEvent,
+  type DataplaneState,
+  type LivenessObject,
+  type OverlayModel,
+  type PathIntent,
+} from '@heddle/core'
 import type { Clock, Logger, Timer } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import type { AgentConfig } from '../config.js'
@@ -42,10 +53,28 @@ interface Known {
 
 type Liveness = Extract<DataplaneEvent, { readonly liveness: number }>
 
-/** Whether a configuration has paths watched: to neighbors, or to the far ends of tunnels. */
-export function watchesPaths({ bgp, traffic }: Pick<AgentConfig, 'bgp' | 'traffic'>): boolean {
+/** Why a dataplane may watch no paths; its log says which it is. */
+const NOT_WATCHED =
+  'it does not offer that, or could not have its sockets when it was opened: an address may not be there yet, or another BFD may run on it'
+
+/**
+ * What stands in the way where a configuration has paths watched, to neighbors or to the far ends of tunnels, and a dataplane watches none: it would refuse
+ * each transaction that names one, for as long as it lives.
+ */
+export function watchingProblem(
+  { bgp, traffic }: Pick<AgentConfig, 'bgp' | 'traffic'>,
+  capabilities: Pick<DataplaneCapabilities, 'kind' | 'features'>,
+): string | undefined {
   const neighbors = [...bgp.neighbors, ...(bgp.dynamicNeighbors ?? [])]
-  return traffic?.tunnelLiveness !== undefined || neighbors.some(({ bfd = false }) => bfd !== false)
+  const isAsked = traffic?.tunnelLiveness !== undefined || neighbors.some(({ bfd = false }) => bfd !== false)
+  if (!isAsked || hasFeature(capabilities, 'liveness')) return undefined
+  return `the dataplane ${capabilities.kind} watches no paths by BFD, as is asked for: ${NOT_WATCHED}`
+}
+
+/** @throws DataplaneError `dataplane.device` where a dataplane that was opened does not watch paths as is asked for */
+export function checkWatching(config: Pick<AgentConfig, 'bgp' | 'traffic'>, { capabilities }: Pick<Dataplane, 'capabilities'>): void {
+  const problem = watchingProblem(config, capabilities)
+  if (problem !== undefined) throw new DataplaneError('dataplane.device', problem)
 }
 
 /** BFD with the peers of a node, kept up by its dataplane: it goes on when this process dies, as what is forwarded does. */
