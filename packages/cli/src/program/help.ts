@@ -95,3 +95,9 @@ export function amount(text: string): number {
     throw new InvalidArgumentError('Allowed: a whole number of at least 1, with k, M, G or T behind it for thousands.')
   return value
 }
+
+/** For commander: how many of something. */
+export function positive(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Allowed: 1–999999999.')
+  return Number(text)
+}

@@ -3,6 +3,7 @@ import type { ExtcapOptions } from '../command/extcap.js'
 import type { NodeChoice } from '../control/find-socket.js'
 import { UsageError } from '../exit-code.js'
 import type { Output } from '../output/output.js'
+import { positive } from './help.js'
 
 const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 }
 
@@ -34,7 +35,7 @@ export function observeCommands(heddle: Command, choice: () => NodeChoice, outpu
     .option('--proto <name>', 'icmp, icmpv6, tcp, udp, sctp or an IP protocol number', protocolNumber)
     .option('--port <port>', 'port of one of their ends, 0–65535', portNumber)
     .option('--dropped', 'only those that are dropped')
-    .option('--count <packets>', 'packets after which it ends', whole)
+    .option('--count <packets>', 'packets after which it ends', positive)
     .option('--json', 'print one JSON a line')
     .action(async ({ host, proto, ...words }: TraceWords) => {
       const { trace } = await import('../command/trace.js')
@@ -47,8 +48,8 @@ export function observeCommands(heddle: Command, choice: () => NodeChoice, outpu
     .option('--address <ip>', 'an address of the endpoint')
     .option('--vrf <name>', 'its VRF, where endpoints of several have the address')
     .addOption(new Option('--direction <direction>', 'as the endpoint sees it').choices(['ingress', 'egress', 'both']))
-    .option('--snap-length <octets>', 'octets of a packet that are copied at most', whole)
-    .option('--count <packets>', 'packets after which it ends', whole)
+    .option('--snap-length <octets>', 'octets of a packet that are copied at most', octets)
+    .option('--count <packets>', 'packets after which it ends', positive)
     .option('-w, --write <file>', 'file to write; standard output when left out')
     .addHelpText('after', EXTCAP)
   const hidden = ['--extcap-interfaces', '--extcap-dlts', '--extcap-config', '--capture']
@@ -87,10 +88,10 @@ export function portNumber(text: string): number {
   return value
 }
 
-function whole(text: string): number {
-  const value = Number(text)
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Allowed: a whole number.')
-  return value
+/** 1–65535. */
+function octets(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError('Allowed: 1–65535.')
+  return Number(text)
 }
 
 const EXTCAP = `

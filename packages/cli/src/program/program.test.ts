@@ -161,6 +161,12 @@ describe('command line', () => {
     [['show', 'bgp', 'routes', '--table', 'fib'], 'adj-in, loc-rib, adj-out'],
     [['show', 'bgp', 'explain'], 'prefix'],
     [['show', 'bgp', 'trace', '192.0.2.1', '--count', '0'], '1–999999999'],
+    [['trace', '--count', '0'], '1–999999999'],
+    [['trace', '--count', '1.5'], '1–999999999'],
+    [['capture', '--address', '192.0.2.1', '--count', '0'], '1–999999999'],
+    [['capture', '--address', '192.0.2.1', '--snap-length', '0'], '1–65535'],
+    [['capture', '--address', '192.0.2.1', '--snap-length', '65536'], '1–65535'],
+    [['capture', '--extcap-interface', 'heddle/a/red/10.1.0.1', '--fifo', 'none', '--capture', '--snap-length', '0'], '1–65535'],
   ])('exits 2 on %j', async (words, hint) => {
     const { code, error } = await heddle(words)
     expect(code).toBe(2)

@@ -1,10 +1,10 @@
 import type { FamilyName, PolicyMatch } from '@heddle/bgp'
-import { InvalidArgumentError, Option, type Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { BgpRequest, BgpViewName } from '../bgp/bgp-request.js'
 import type { NodeChoice } from '../control/find-socket.js'
 import type { Output } from '../output/output.js'
 import { BGP_TABLE_NAMES, FAMILY_NAMES } from '../output/view-names.js'
-import { oneOfNames } from './help.js'
+import { oneOfNames, positive } from './help.js'
 
 interface RouteOptions {
   readonly family?: FamilyName[]
@@ -117,9 +117,4 @@ function routeRequest(what: BgpViewName, prefix: string | undefined, options: Ro
     ...(vrf === undefined ? {} : { vrf }),
     ...(Object.keys(match).length === 0 ? {} : { match }),
   }
-}
-
-function positive(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Allowed: 1–999999999.')
-  return Number(text)
 }
