@@ -7,7 +7,7 @@ const R = '192.0.2.1'
 const PEERS = ['192.0.2.11', '192.0.2.12', '192.0.2.13', '192.0.2.14']
 
 /** What a speaker as a whole is. */
-type Settings = Pick<SpeakerConfig, 'decision' | 'listen' | 'dynamicNeighbors'>
+type Settings = Pick<SpeakerConfig, 'decision' | 'listen' | 'dynamicNeighbors' | 'gracefulRestart'>
 
 async function star(neighbors: NeighborConfig[], count = 3, settings: Settings = {}) {
   const lab = new Lab()
@@ -28,6 +28,13 @@ async function star(neighbors: NeighborConfig[], count = 3, settings: Settings =
 }
 const client = (address: string, more: Partial<NeighborConfig> = {}): NeighborConfig =>
   internal(address, { routeReflectorClient: true, ...more })
+/** The same, with the keys of each object the other way round. */
+function reversed<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(reversed) as T
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).reverse()
+  return Object.fromEntries(entries.map(([key, inner]: [string, unknown]) => [key, reversed(inner)])) as T
+}
 /** What a peer would notice: sessions and messages but keepalives. */
 const noticed = (speaker: Speaker): unknown[] =>
   speaker
@@ -65,6 +72,29 @@ describe('reconcile', () => {
     ).toEqual(PEERS)
     expect(r.neighbors().map(({ established }) => established)).toEqual([1, 1, 2, 0])
     expect(r.neighbors()[0].description).toBe('red')
+  })
+
+  it('finds nothing that differs in the order in which a configuration says the same', async () => {
+    const values = {
+      gracefulRestart: { restartTime: 60, notification: true },
+      maxPrefixes: { 'vpnv4-unicast': { limit: 10, warning: 50 }, rtc: { limit: 20 } },
+      limits: { asPath: 20, attributes: 4_096 },
+      exportPolicy: { terms: [{ match: { family: ['vpnv4-unicast'], validation: ['valid', 'not-found'] }, verdict: 'accept' }] },
+    } satisfies Partial<NeighborConfig>
+    const settings = {
+      gracefulRestart: { restartTime: 60, staleTime: 120 },
+      decision: { multipath: 2, alwaysCompareMed: true },
+      dynamicNeighbors: [{ prefix: '198.51.100.0/24', as: 65000, families: ['vpnv4-unicast'] }],
+    } satisfies Partial<SpeakerConfig>
+    const { lab, r, peers, config } = await star([client(PEERS[0], values)], 1, settings)
+    const before = peers.map(noticed)
+    const other = reversed({ ...config([client(PEERS[0], values)]), ...settings })
+    expect(JSON.stringify(other)).not.toBe(JSON.stringify(reversed(other)))
+    const plan = r.reconcile(other)
+    expect([plan.settings, plan.changes]).toEqual([[], [{ neighbor: PEERS[0], kind: 'keep', impact: 'nothing', fields: [] }]])
+    await plan.apply()
+    await lab.run(5)
+    expect(peers.map(noticed)).toEqual(before)
   })
 
   it('lets go of what is not wanted any more', async () => {

@@ -77,14 +77,26 @@ function resolveService({ name, vrf, address, protocol, port, backends, affinity
   }
 }
 
-function resolveHealth({ interval = DEFAULT_HEALTH.interval, timeout, rise, fall, status, ...rest }: HealthSection): HealthCheckIntent {
+/** What is another text is another check (as for mirrors): the order of keys is the one here, and not that of the section. */
+function resolveHealth({
+  type,
+  port,
+  interval = DEFAULT_HEALTH.interval,
+  timeout,
+  rise,
+  fall,
+  path,
+  status,
+}: HealthSection): HealthCheckIntent {
   const every = Math.round(interval * 1000)
   return {
-    ...rest,
+    type,
+    ...(port !== undefined && { port }),
     interval: every,
     timeout: timeout === undefined ? Math.min(every, DEFAULT_HEALTH.timeout) : Math.round(timeout * 1000),
     rise: rise ?? DEFAULT_HEALTH.rise,
     fall: fall ?? DEFAULT_HEALTH.fall,
+    ...(path !== undefined && { path }),
     ...(status !== undefined && { status: rangeOf(status) }),
   }
 }
@@ -105,11 +117,16 @@ function resolveNat({
   }
 }
 
-function resolveMirror({ endpoints, collector, ...rest }: MirrorSection): NonNullable<TrafficIntents['mirrors']>[number] {
+function resolveMirror(section: MirrorSection): NonNullable<TrafficIntents['mirrors']>[number] {
+  const { name, vrf, endpoints, direction, collector, session, snapLength } = section
   return {
-    ...rest,
-    collector: IpAddress.parse(collector),
+    name,
+    ...(vrf !== undefined && { vrf }),
     ...(endpoints !== undefined && { endpoints: endpoints.map((text) => IpPrefix.parse(text)) }),
+    ...(direction !== undefined && { direction }),
+    collector: IpAddress.parse(collector),
+    session,
+    ...(snapLength !== undefined && { snapLength }),
   }
 }
 

@@ -2,6 +2,7 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { ConfigChange } from '@heddle/agent'
 import { mrtTable, mrtUpdates, type Speaker } from '@heddle/bgp'
 import type { Clock, Logger, Timer } from '@heddle/io'
@@ -33,7 +34,7 @@ export interface MrtFilesChange {
 /** One of the files, while it is written. */
 interface Writer {
   /** What of the configuration it was made from. */
-  readonly text: string
+  readonly section: object
   /** Ends what is under way, and closes the file. */
   stop(): Promise<void>
 }
@@ -62,8 +63,8 @@ export class MrtFiles {
   /** What another configuration changes. */
   plan({ bgp }: SpeakerDocument): ConfigChange[] {
     return KINDS.flatMap((name): ConfigChange[] => {
-      const [before, after] = [this.#writers.get(name)?.text, textOf(bgp.mrt?.[name])]
-      if (before === after) return []
+      const [before, after] = [this.#writers.get(name)?.section, bgp.mrt?.[name]]
+      if (isDeepStrictEqual(before, after)) return []
       const kind = before === undefined ? 'add' : after === undefined ? 'remove' : 'change'
       return [{ what: 'mrt', name, kind, impact: 'nothing', fields: [] }]
     })
@@ -101,20 +102,15 @@ export class MrtFiles {
 
   async #begin(kind: FileKind, { node, bgp }: SpeakerDocument): Promise<Writer | undefined> {
     const { updates, table } = bgp.mrt ?? {}
-    const text = textOf(bgp.mrt?.[kind]) ?? ''
     if (kind === 'updates') {
       return updates === undefined
         ? undefined
-        : { text, stop: await writeUpdates(updates.path, bgp.as, this.#speaker, this.#options.logger) }
+        : { section: updates, stop: await writeUpdates(updates.path, bgp.as, this.#speaker, this.#options.logger) }
     }
     if (table === undefined) return undefined
     const identity = { collectorId: IpAddress.parse(bgp.routerId ?? node.address), as: bgp.as, viewName: node.name }
-    return { text, stop: writeTables(table, identity, this.#speaker, this.#options) }
+    return { section: table, stop: writeTables(table, identity, this.#speaker, this.#options) }
   }
-}
-
-function textOf(section: object | undefined): string | undefined {
-  return section === undefined ? undefined : JSON.stringify(section)
 }
 
 async function writeUpdates(path: string, as: number, speaker: Speaker, logger: Logger): Promise<() => Promise<void>> {

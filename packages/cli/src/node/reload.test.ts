@@ -6,6 +6,7 @@ import { ManualClock, memoryNetwork, seededRandom } from '@heddle/io/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseSpeaker } from '../config/load.js'
 import { createSpeaker } from './create-speaker.js'
+import { checkFixed } from './reload.js'
 import type { SpeakerHandle } from './role-handle.js'
 
 const US = '192.0.2.1'
@@ -90,6 +91,25 @@ describe('a configuration that is read again', () => {
     const [[established, state, received]] = noticed() as [[number, string, { update: number }]]
     const [[was, , had]] = before as [[number, string, { update: number }]]
     expect([established, state, received.update - had.update]).toEqual([was, 'established', 0])
+  })
+
+  it('is the same whatever the order of its keys', async () => {
+    const table = { path: join(folder, 'table'), interval: 60 }
+    const decision = { multipath: 4, alwaysCompareMed: true }
+    await us.reload(document({ decision, mrt: { table } }))
+    const other = document({
+      mrt: { table: { interval: table.interval, path: table.path } },
+      decision: { alwaysCompareMed: true, multipath: 4 },
+    })
+    expect(named(await us.reload(other, { dryRun: true }))).toEqual([])
+
+    const before = { dataplane: { kind: 'ebpf', flows: 1 }, cni: { networks: [{ name: 'a', vrf: 'red' }] } }
+    const after = { cni: { networks: [{ vrf: 'red', name: 'a' }] }, dataplane: { flows: 1, kind: 'ebpf' } }
+    expect(() => checkFixed(before, after, ['dataplane', 'cni'])).not.toThrow()
+    for (const dataplane of [{ flows: 2, kind: 'ebpf' }, { kind: 'ebpf' }, undefined])
+      expect(() => checkFixed<{ dataplane?: object | undefined }>(before, { dataplane }, ['dataplane'])).toThrow(
+        'a change of dataplane needs',
+      )
   })
 
   it('does nothing where one thing of it cannot be done', async () => {

@@ -1,14 +1,15 @@
+import { isDeepStrictEqual } from 'node:util'
 import { AgentError, type ConfigChange } from '@heddle/agent'
 import type { SpeakerDocument } from '../config/document.js'
 import type { MrtFiles } from './mrt-files.js'
 
 /**
- * Compares what a running process cannot change of itself.
+ * Compares what a running process cannot change of itself. In which order its keys stand means nothing.
  *
  * @throws AgentError `agent.needs-restart` naming the keys that differ
  */
 export function checkFixed<Document extends object>(before: Document, after: Document, keys: readonly (keyof Document & string)[]): void {
-  const changed = keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+  const changed = keys.filter((key) => !isDeepStrictEqual(before[key], after[key]))
   if (changed.length > 0) throw new AgentError('agent.needs-restart', `a change of ${changed.join(', ')} needs a restart`)
 }
 

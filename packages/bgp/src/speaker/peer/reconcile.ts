@@ -79,10 +79,18 @@ const FIXED = ['as', 'routerId'] as const satisfies readonly (keyof SpeakerConfi
 /** Keys of two configurations of a neighbor, or of a VRF, that differ. */
 export function changedFields<T extends NeighborConfig | VrfConfig>(before: T, after: T): string[] {
   const values = (config: T): Map<string, string> =>
-    new Map(Object.entries(config).flatMap(([name, value]) => (value === undefined ? [] : [[name, JSON.stringify(value)]])))
+    new Map(Object.entries(config).flatMap(([name, value]) => (value === undefined ? [] : [[name, textOf(value)]])))
   const old = values(before)
   const fresh = values(after)
   return [...new Set([...old.keys(), ...fresh.keys()])].filter((name) => old.get(name) !== fresh.get(name)).sort()
+}
+
+/** Equal for equal values: in which order somebody has written keys down means nothing. */
+function textOf(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+  })
 }
 
 function impactOf(fields: readonly string[], rekeys: boolean): ChangeImpact {
@@ -96,13 +104,13 @@ function strongest(impacts: readonly ChangeImpact[]): ChangeImpact {
 
 /** Keys of two configurations of a speaker that differ and cannot change while it lives. */
 export function changedFixed(before: SpeakerConfig, after: SpeakerConfig): string[] {
-  return FIXED.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+  return FIXED.filter((name) => before[name] !== after[name])
 }
 
 /** Values of the speaker as a whole that differ. */
 export function changedSettings(before: SpeakerConfig, after: SpeakerConfig): SpeakerSetting[] {
   // nothing and an empty list are the same
-  const text = (value: unknown): string => JSON.stringify(value ?? [])
+  const text = (value: unknown): string => textOf(value ?? [])
   return [...SETTINGS, ...DEFAULTS].filter((name) => text(before[name]) !== text(after[name]))
 }
 
@@ -135,7 +143,7 @@ export function changeOf(before: PeerConfig, after: PeerConfig, rekeys: boolean)
   else if (before.confederation !== after.confederation) also('confederation', 'refresh')
   // what an OPEN has said counts as long as the session
   if (before.fsm.holdTime !== after.fsm.holdTime) also('holdTime', 'reset')
-  if (JSON.stringify(before.gracefulRestart) !== JSON.stringify(after.gracefulRestart)) also('gracefulRestart', 'reset')
+  if (textOf(before.gracefulRestart) !== textOf(after.gracefulRestart)) also('gracefulRestart', 'reset')
   if (before.staleTime !== after.staleTime) also('gracefulRestart', 'nothing')
   // RFC 4456 §8: it stands in what is reflected, and is looked for in what comes
   if (after.relation === 'internal' && !before.clusterId.equals(after.clusterId)) also('clusterId', 'refresh')
