@@ -4,17 +4,17 @@ import { join } from 'node:path'
 import { spawn } from 'node:child_process'
 import { ensureInstalled, requireNode, toolEnvironment, toolNode } from './lib/bootstrap.mjs'
 import { ensureBuilt } from './lib/built.mjs'
-import { ensureNative } from './lib/native.mjs'
+import { ensureNative, staleParts } from './lib/native.mjs'
 import { root } from './lib/packages.mjs'
 import { ensureSystemPackages } from './lib/system-packages.mjs'
 
 /**
- * What a bench needs beyond the built packages: Debian packages of its rivals and instruments, and whether it needs the native parts.
- * @type {Record<string, { system?: Parameters<typeof ensureSystemPackages>[0], native?: boolean } | undefined>}
+ * What a bench needs beyond the built packages: Debian packages of its rivals and instruments, and whether it needs the native parts, and BPF programs.
+ * @type {Record<string, { system?: Parameters<typeof ensureSystemPackages>[0], native?: boolean, bpf?: boolean } | undefined>}
  */
 const NEEDS = {
   tun: { system: ['iproute2', 'iputils-ping', 'ethtool'], native: true },
-  ebpf: { system: ['clang', 'libbpf-dev', 'ethtool', 'frr', 'iperf3'], native: true },
+  ebpf: { system: ['clang', 'libbpf-dev', 'ethtool', 'frr', 'iperf3'], native: true, bpf: true },
   cni: { system: ['iproute2', 'containernetworking-plugins'], native: true },
   bgp: { system: ['frr', 'gobgpd', 'bird2'] },
 }
@@ -28,9 +28,17 @@ if (name === '' || !existsSync(main)) {
 }
 ensureInstalled()
 const install = !args.includes('--no-install')
-const { system = [], native = false } = NEEDS[name] ?? {}
+const { system = [], native = false, bpf = false } = NEEDS[name] ?? {}
 ensureSystemPackages(system, { install })
-if (native) ensureNative({ install })
+if (native) {
+  const lacking = ensureNative({ install })
+  if (lacking !== undefined) console.error(`native parts: ${lacking}`)
+  const stale = staleParts(undefined, bpf ? undefined : '')
+  if (stale.length > 0) {
+    console.error(`nothing is measured, since it would be nothing of this commit: ${stale.join('; ')}`)
+    process.exit(1)
+  }
+}
 ensureBuilt()
 
 // The bench cleans up on Ctrl-C by itself; here one only waits for it.

@@ -279,7 +279,7 @@ function writeTypes({ output, typesFile }, checkTypes) {
 }
 
 /** Hash of the BPF sources. */
-function bpfHash() {
+export function bpfHash() {
   const hash = createHash('sha256').update(BPF_FLAGS.join(' '))
   for (const file of walk(bpf).sort((a, b) => (a < b ? -1 : 1))) {
     if (!/\.[ch]$/.test(file)) continue
@@ -300,6 +300,17 @@ export function headerFolder() {
   return `/usr/include/${(stdout ?? '').trim()}-linux-gnu`
 }
 
+/**
+ * What there is of the BPF programs, without changing anything.
+ *
+ * @param {{ object?: string, stampFile?: string }} [place]
+ * @returns {string} why they are not what the sources say; empty when they are
+ */
+export function bpfStatus({ object = bpfObject, stampFile = bpfStamp } = {}) {
+  if (!existsSync(object)) return 'the BPF programs are not built'
+  return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === bpfHash() ? '' : 'the BPF programs are older than their sources'
+}
+
 function canCompile() {
   return isThere('clang') && existsSync('/usr/include/bpf/bpf_helpers.h')
 }
@@ -313,8 +324,8 @@ function canCompile() {
  */
 export function buildBpf({ force = false, install = true } = {}) {
   if (process.platform !== 'linux') return 'BPF is for Linux'
+  if (!force && bpfStatus() === '') return ''
   const hash = bpfHash()
-  if (!force && existsSync(bpfObject) && existsSync(bpfStamp) && readFileSync(bpfStamp, 'utf8') === hash) return ''
   const line = `apt-get install --no-install-recommends ${bpfPackages.join(' ')}`
   if (!canCompile() && install && canInstall()) {
     say(`no clang or no libbpf headers; installing with: ${line}`)

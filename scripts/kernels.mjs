@@ -13,7 +13,7 @@ import { countsOf, isOf, isSound, isTooShort, outcomeOf, RecordReader, unreached
 import { RECORDS } from './lib/guest-reporter.mjs'
 import { thisCommit } from './lib/kernel-records.mjs'
 import { QUICK, suiteOf, suites } from './lib/kernel-suites.mjs'
-import { ensureNative } from './lib/native.mjs'
+import { ensureNative, staleParts } from './lib/native.mjs'
 import { root } from './lib/packages.mjs'
 import { ensureSystemPackages, isDebian, isRoot } from './lib/system-packages.mjs'
 
@@ -72,7 +72,13 @@ ensureSystemPackages(
   ['qemu-system-x86', 'busybox-static', 'kmod', 'cpio', 'xz-utils', 'iproute2', 'iputils-ping', 'ethtool', 'iperf3', 'nftables', 'frr'],
   { install: true },
 )
-ensureNative({ install: true })
+const lacking = ensureNative({ install: true })
+if (lacking !== undefined) say(`native parts: ${lacking}`)
+const stale = staleParts()
+if (stale.length > 0) {
+  console.error(`nothing is run, since it would be no run of this commit: ${stale.join('; ')}`)
+  process.exit(1)
+}
 mkdirSync(OUT, { recursive: true })
 
 const tests = asked()

@@ -1,7 +1,7 @@
 // The native parts, as the other commands see them: built if this machine can, else a reason to tell.
 import { step } from './bootstrap.mjs'
 import { buildClient } from '../build-cni-client.mjs'
-import { buildBpf, buildNative, nativeStatus } from '../build-native.mjs'
+import { bpfStatus, buildBpf, buildNative, nativeStatus } from '../build-native.mjs'
 
 /** Builds what is missing or older than its sources. @param {{ install: boolean }} options @returns {string | undefined} why there are none */
 export function ensureNative({ install }) {
@@ -21,6 +21,15 @@ export function ensureNative({ install }) {
     console.error(`  not built: ${reason}`)
     return reason
   }
+}
+
+/**
+ * What is older than its sources, or not there, of the parts by which packets go, and why: what is found out by them would be said of a commit that it is not of.
+ *
+ * @param {Pick<ReturnType<typeof nativeStatus>, 'current' | 'reason'>} [libraries] @param {string} [bpf] as `bpfStatus` says
+ */
+export function staleParts(libraries = nativeStatus(), bpf = bpfStatus()) {
+  return [libraries.current ? '' : libraries.reason, bpf].filter((reason) => reason !== '')
 }
 
 /** Path of a cargo that is new enough, if there is one. */
