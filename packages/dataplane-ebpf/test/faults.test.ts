@@ -204,6 +204,31 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     },
   )
 
+  // It was forgotten, and its program taken away: its endpoint was cut off.
+  it('takes a device over that a listing of links has left out', async () => {
+    const pinDirectory = lab.path('left-out')
+    const first = await lab.open({ pinDirectory })
+    await first.apply(podTransaction(1))
+    for (const port of PODS.keys()) await lab.attach(first, port)
+    const index = new View(LINK, first.parts.maps.get('links', 0)).get('ifindex')
+    await first.close({ keep: true })
+    const original = Netlink.open.bind(Netlink)
+    const openNetlink = vi.spyOn(Netlink, 'open').mockImplementationOnce(async (...args) => {
+      const netlink = await original(...args)
+      const list = netlink.links.list.bind(netlink.links)
+      // As Linux before 6.9 does when another one goes meanwhile.
+      vi.spyOn(netlink.links, 'list').mockImplementationOnce(async () => (await list()).filter((link) => link.index !== index))
+      return netlink
+    })
+    try {
+      const second = await lab.open({ pinDirectory })
+      expect((await second.dump()).devices.map(({ port }) => port)).toEqual([0, 1])
+    } finally {
+      openNetlink.mockRestore()
+    }
+    expect(await lab.ping()).toContain(' 2 received')
+  })
+
   // It stayed with its endpoint, without a program, and the error was none of the contract.
   it('takes a device back that its maps have no room for, and says so by code', async () => {
     const router = await lab.open()

@@ -170,11 +170,11 @@ async function adopt(
   request: EndpointDevice,
   known: number | undefined,
 ): Promise<DevicePair | undefined> {
-  const [host, former] = [await find(netlink, hostNames[0]), await find(netlink, hostNames[1])]
-  const before = known === undefined ? undefined : await find(netlink, known)
+  const [host, former] = [await findLink(netlink, hostNames[0]), await findLink(netlink, hostNames[1])]
+  const before = known === undefined ? undefined : await findLink(netlink, known)
   if (host === undefined && former === undefined && before === undefined) return undefined
   using inside = await Netlink.open(request.netns)
-  const peer = await find(inside, request.ifname)
+  const peer = await findLink(inside, request.ifname)
   const end = [host, former, before].find((one) => one !== undefined && peer !== undefined && isPair(one, peer))
   if (end !== undefined && peer !== undefined) {
     return {
@@ -190,7 +190,8 @@ function isPair(host: Link, peer: Link): boolean {
   return isEndOf(peer, host.index) && isEndOf(host, peer.index) && peer.kind === host.kind
 }
 
-async function find(netlink: Netlink, name: string | number): Promise<Link | undefined> {
+/** Undefined when there is none. */
+export async function findLink(netlink: Netlink, name: string | number): Promise<Link | undefined> {
   try {
     return await netlink.links.get(name)
   } catch (error) {

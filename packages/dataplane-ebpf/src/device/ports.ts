@@ -20,6 +20,7 @@ import { EgressPrograms, linkPin, PROGRAM, type EgressProgramsOptions } from './
 import { hostNamesOf, WrittenDevices, type WrittenDevicesOptions } from './written-devices.js'
 import {
   checkPlace,
+  findLink,
   isEndOf,
   namespaceOf,
   openPair,
@@ -108,7 +109,8 @@ export class Ports {
     const links = new Map((await netlink.links.list()).map((link) => [link.index, link]))
     for (const [port, written, request] of this.#written.all()) {
       const hostIndex = written.get('ifindex')
-      const host = links.get(hostIndex)
+      // Before Linux 6.9 links that go while they are listed have others left out: a device that goes on would be forgotten.
+      const host = links.get(hostIndex) ?? (await findLink(netlink, hostIndex))
       const isOurs = host !== undefined && this.#written.isOf(port, host)
       if (!isOurs || request === undefined) {
         this.#isGone(port, hostIndex)
