@@ -1,5 +1,6 @@
 // A veth without program leaves to the host what its endpoint sends: there is none, whatever becomes of devices while their endpoint sends.
 import { ebpfFeatures, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
+import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError } from '@heddle/linux'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -96,7 +97,8 @@ describe.skipIf(lack !== '')(titled('an endpoint that sends while its device com
   })
 
   it.each(MEANS)('sends nothing to the host once somebody was found to have taken the program away (without %s)', async (...without) => {
-    const router = await lab.open({ without })
+    const warn = vi.fn<Logger['warn']>()
+    const router = await lab.open({ without, logger: { ...silentLogger, warn } })
     await router.apply(podTransaction(1))
     await lab.attach(router, 0)
     await isFlooded()
@@ -108,12 +110,40 @@ describe.skipIf(lack !== '')(titled('an endpoint that sends while its device com
         if (isRefused) throw new LinuxError('ENOBUFS', 105, 'attach', 'no room')
       }),
     ]
-    await ports.restoreSome()
+    for (let look = 0; look < 2; look++) await ports.restoreSome()
     expect(state()).toMatch(DOWN)
+    expect(warn.mock.calls.filter(([message]) => message.startsWith('A device has lost its program'))).toHaveLength(1)
     isRefused = false
     await ports.restoreSome()
     expect(state()).toContain('UP')
     for (const spy of spies) spy.mockRestore()
+    const before = ofDevice()
+    await vi.waitFor(() => expect(ofDevice()).toBeGreaterThan(before + 100), PATIENTLY)
+    await lab.close(router)
+    expect(ofHost()).toBe(0)
+  })
+
+  it.each(MEANS)('sends nothing to the host when it is asked for again without its program (without %s)', async (...without) => {
+    const router = await lab.open({ without })
+    await router.apply(podTransaction(1))
+    await lab.attach(router, 0)
+    await isFlooded()
+    const { ports, maps } = router.parts
+    const lost = vi.spyOn(maps.object, 'lost').mockImplementation(async (numbers) => numbers)
+    const restore = vi.spyOn(maps.object, 'restore').mockRejectedValue(new LinuxError('ENOBUFS', 105, 'attach', 'no room'))
+    await ports.restoreSome()
+    // Whoever asks again comes before the next look.
+    const looks = vi.spyOn(ports, 'restoreSome').mockResolvedValue()
+    await expect(lab.attach(router, 0)).rejects.toMatchObject({
+      code: 'dataplane.device',
+      message: expect.stringContaining('the program of port 0 cannot be attached') as string,
+    })
+    expect(state()).toMatch(DOWN)
+    const states: string[] = []
+    restore.mockImplementation(async () => void states.push(state()))
+    await lab.attach(router, 0)
+    expect([states, state()]).toEqual([[expect.stringMatching(DOWN)], expect.stringContaining('UP')])
+    for (const spy of [lost, restore, looks]) spy.mockRestore()
     const before = ofDevice()
     await vi.waitFor(() => expect(ofDevice()).toBeGreaterThan(before + 100), PATIENTLY)
     await lab.close(router)

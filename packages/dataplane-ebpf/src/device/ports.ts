@@ -186,8 +186,11 @@ export class Ports {
     const { host } = pair
     const program = isSame ? before : await this.#program(port, pair, request, resolves)
     if (isSame) {
-      this.#rewrite(port, pair, request, resolves)
+      // Where that is refused it goes on by what was written before.
+      this.#writeDown(port, pair, request, resolves)
+      if (this.#down.has(port)) await this.#haveProgram(port, before.attachment)
       await raisePair(netlink, pair, request)
+      this.#down.delete(port)
     } else this.#changed = performance.now()
     const { attachment, means, isUnmovable } = program
     this.#attached.set(port, {
@@ -249,6 +252,7 @@ export class Ports {
     const attached = this.#attached.get(port)
     if (attached === undefined) return this.#takeAway(port, this.#left.get(port) ?? [])
     this.#attached.delete(port)
+    this.#down.delete(port)
     this.#changed = performance.now()
     this.#options.events.push({ type: 'port-down', port, reason })
     const { request, hostIndex, attachment, namespace } = attached
@@ -281,6 +285,7 @@ export class Ports {
   /** Forgets a device that is gone, and its program with it. */
   async #lose(port: number, { hostIndex, attachment }: Attached): Promise<void> {
     this.#attached.delete(port)
+    this.#down.delete(port)
     this.#written.forget(port, hostIndex)
     await this.#programs.lose(attachment)
   }
@@ -361,7 +366,8 @@ export class Ports {
       // With the device, which the next look finds.
       if (GONE.includes(error.code)) return
       // What its endpoint sends would come to the host.
-      logger.warn('A device has lost its program, and is down until it has it again', { port, reason: error.message })
+      if (!this.#down.has(port))
+        logger.warn('A device has lost its program, and is down until it has it again', { port, reason: error.message })
       this.#down.add(port)
       return await this.#set(attached.hostIndex, false)
     }
@@ -427,7 +433,7 @@ export class Ports {
     const { netlink } = this.#options
     let attachment: number | undefined
     try {
-      this.#written.write(port, pair, request, resolves)
+      this.#writeDown(port, pair, request, resolves)
       const means = this.#programs.meansOf(pair.host)
       attachment = await this.#programs.attach(port, pair.host, means)
       await raisePair(netlink, pair, request)
@@ -436,8 +442,17 @@ export class Ports {
       this.#written.forget(port, pair.host.index)
       const deleted = netlink.links.delete(pair.host.index).catch(() => undefined)
       if (attachment !== undefined) await this.#undo(attachment, deleted)
-      if (!(cause instanceof LinuxError)) throw cause
-      throw new DataplaneError('dataplane.device', `the program of port ${port} cannot be attached: ${cause.message}`, { cause })
+      throw notAttached(port, cause)
+    }
+  }
+
+  /** Has a device that was set down have its program, before it is set up. @throws DataplaneError when the kernel refuses it still */
+  async #haveProgram(port: number, attachment: number): Promise<void> {
+    try {
+      const lost = await this.#programs.lost([attachment])
+      if (lost.length > 0) await this.#programs.restore(attachment)
+    } catch (cause) {
+      throw notAttached(port, cause)
     }
   }
 
@@ -447,8 +462,8 @@ export class Ports {
     await this.#programs.detach(attachment).catch(() => undefined)
   }
 
-  /** Writes down anew what may have changed, of a device that has its program, which goes on by what was written before. */
-  #rewrite(port: number, pair: DevicePair, request: DeviceRequest, resolves: boolean): void {
+  /** @throws DataplaneError when the kernel refuses it */
+  #writeDown(port: number, pair: DevicePair, request: DeviceRequest, resolves: boolean): void {
     try {
       this.#written.write(port, pair, request, resolves)
     } catch (cause) {
@@ -456,6 +471,12 @@ export class Ports {
       throw new DataplaneError('dataplane.device', `the device of port ${port} cannot be written down: ${cause.message}`, { cause })
     }
   }
+}
+
+/** What became of a program that cannot be had; what is no refusal of the kernel as it is. */
+function notAttached(port: number, cause: unknown): unknown {
+  if (!(cause instanceof LinuxError)) return cause
+  return new DataplaneError('dataplane.device', `the program of port ${port} cannot be attached: ${cause.message}`, { cause })
 }
 
 /** What is done later. @throws what is no refusal */
