@@ -43,8 +43,9 @@ class Place {
   /** Of this process's own sessions, as `remote state`. */
   readonly sent: string[] = []
   readonly closed: string[] = []
-  /** How often rows were asked for. */
+  /** How often rows were asked for, and programs told to decide anew. */
   reads = 0
+  forgotten = 0
   /** Whether the kernel refuses to tell them. */
   refuses = false
   /** What becomes of it when its sockets are served. */
@@ -86,7 +87,7 @@ class Place {
       get: (map: string, id: number) => of(map).get(id),
       set: (map: string, id: number, value: Uint8Array) => of(map).set(id, value),
       delete: (map: string, id: number) => of(map).delete(id),
-      forgetDecisions: () => undefined,
+      forgetDecisions: () => this.forgotten++,
     } as unknown as KernelMaps
     return {
       maps,
@@ -255,8 +256,11 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     const liveness = await open(place.beside)
     liveness.set({ ...path(1), multiplier: 9 })
     expect(liveness.dump()).toMatchObject({ liveness: [{ multiplier: 9 }], up: [1], down: [] })
+    expect(place.forgotten).toBe(0)
     liveness.set(path(1, SECOND))
     expect(liveness.dump()).toEqual({ liveness: [path(1, SECOND)], up: [], down: [] })
+    // It may have been down, and flows gone another way.
+    expect(place.forgotten).toBe(1)
     place.becomes(1, 'up', 0)
     expect(place.look()).toEqual(['liveness-up 1'])
   })

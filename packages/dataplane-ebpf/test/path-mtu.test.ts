@@ -15,8 +15,9 @@ import { writeOuter } from '../../dataplane-tun/test/support/ip-packet.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { wordsOf } from '../src/layout/prefix.js'
 import { View } from '../src/layout/struct.js'
-import { LOCAL_KEY } from '../src/layout/structs/objects.js'
-import { wordAt } from '../src/layout/word.js'
+import { LIVENESS } from '../src/layout/structs/liveness.js'
+import { LOCAL_KEY, SOURCE_SET } from '../src/layout/structs/objects.js'
+import { wordAt, wordBytes } from '../src/layout/word.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
@@ -96,6 +97,23 @@ describe.skipIf(missing() !== '')(titled('an ICMP error from the underlay'), () 
       expect(notedOf(tooLarge(family, 900), begin.subarray(0, -10))).toEqual([])
     },
   )
+
+  // All flows of the node were decided anew at each look while somebody sent such errors, or packets to a session of BFD that was down.
+  it('changes no decision by itself, nor does a step of a session of BFD, while other maps do', () => {
+    const { maps, tables } = router.parts
+    const changes = (work: () => void): number => {
+      const before = tables.config.get('epoch')
+      work()
+      return tables.config.get('epoch') - before
+    }
+    const key = new View(LOCAL_KEY).set('family', 4).setAddress('address', PEERS[4][0]).bytes
+    expect(changes(() => maps.set('told_paths', key, wordBytes(1300)))).toBe(0)
+    expect(changes(() => expect(maps.delete('told_paths', key)).toBe(true))).toBe(0)
+    expect(changes(() => maps.set('liveness', 5, new View(LIVENESS).bytes))).toBe(0)
+    expect(changes(() => expect(maps.delete('liveness', 5)).toBe(true))).toBe(0)
+    expect(changes(() => maps.set('source_sets', 5, new View(SOURCE_SET).bytes))).toBe(1)
+    expect(changes(() => expect(maps.delete('source_sets', 5)).toBe(true))).toBe(1)
+  })
 })
 
 describe.skipIf(missing() !== '')(titled('two sites with a router between them, whose second link takes less'), () => {

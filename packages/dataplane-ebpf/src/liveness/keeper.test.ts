@@ -5,7 +5,10 @@ import { bfdPacket, newBfdSession } from '@heddle/bfd'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { View } from '../layout/struct.js'
 import { CONFIG } from '../layout/structs/config.js'
-import type { KernelMaps } from '../tables/kernel-maps.js'
+import { LIVENESS, WATCH } from '../layout/structs/liveness.js'
+import { wordAt, wordBytes } from '../layout/word.js'
+import type { NativeObject } from '../native/binding.js'
+import { KernelMaps } from '../tables/kernel-maps.js'
 import { decodeLiveness, encodeLiveness, encodeWatch, type Outcome } from './encoding.js'
 import { LivenessKeeper } from './keeper.js'
 
@@ -16,7 +19,7 @@ function path(id: number, remote: IpAddress): LivenessObject {
   return { id, local: HERE, remote, hops: 'multiple', desiredMinTx: 200_000, requiredMinRx: 200_000, multiplier: 3 }
 }
 
-/** Maps in memory, and sockets that lead nowhere. */
+/** Maps of a kernel in memory, and sockets that lead nowhere. */
 class Place {
   readonly watches = new Map<number, Uint8Array>()
   readonly liveness = new Map<number, Uint8Array>()
@@ -27,8 +30,6 @@ class Place {
   pauses = 0
   /** How often maps were read. */
   reads = 0
-  /** How often programs were told to decide anew. */
-  forgotten = 0
   readonly keeper: LivenessKeeper
   /** Whether the kernel takes no row. */
   isFull = false
@@ -39,18 +40,24 @@ class Place {
 
   constructor() {
     const of = (map: string): Map<number, Uint8Array> => (map === 'watches' ? this.watches : this.liveness)
-    const maps = {
-      numbered: (map: string) => {
+    const object = {
+      maps: () => [
+        { name: 'config', keySize: 4, valueSize: CONFIG.size, maxEntries: 1 },
+        { name: 'watches', keySize: 4, valueSize: WATCH.size, maxEntries: 64 },
+        { name: 'liveness', keySize: 4, valueSize: LIVENESS.size, maxEntries: 64 },
+      ],
+      memory: () => this.config.bytes.buffer,
+      entries: (map: string) => {
         this.reads++
-        return [...of(map)]
+        return Uint8Array.from([...of(map)].flatMap(([id, value]) => [...wordBytes(id), ...value]))
       },
-      set: (map: string, id: number, value: Uint8Array) => {
+      update: (map: string, key: Uint8Array, value: Uint8Array) => {
         if (this.isFull) throw new LinuxError('ENOMEM', 12, 'write an element', 'Cannot allocate memory')
-        of(map).set(id, value)
+        of(map).set(wordAt(key), value.slice())
       },
-      delete: (map: string, id: number) => of(map).delete(id),
-      forgetDecisions: () => this.forgotten++,
-    } as unknown as KernelMaps
+      remove: (map: string, key: Uint8Array) => of(map).delete(wordAt(key)),
+    } as unknown as NativeObject
+    const maps = new KernelMaps(object)
     const sent = ({ remote }: BfdWay, packet: Uint8Array, how = ''): unknown =>
       this.sent.push(`${remote} ${decodeBfdPacket(new ByteReader(packet, 'bfd')).state}${how}`)
     const sockets = {
@@ -84,6 +91,11 @@ class Place {
     const bytes = new Uint8Array(BFD_PACKET_SIZE)
     encodeBfdPacket(bfdPacket(far, { discriminator: 9, hops, ...intervals }), new DataView(bytes.buffer), 0)
     this.#receive?.(local, remote, hops, 255, bytes)
+  }
+
+  /** How often programs were told to decide anew. */
+  get forgotten(): number {
+    return this.config.get('epoch')
   }
 
   /** What programs and the process of the tables find. */
@@ -160,6 +172,31 @@ describe('a keeper of BFD sessions', () => {
     const before = place.forgotten
     place.keeper.follow()
     expect(place.forgotten).toBe(before + 1)
+  })
+
+  // Programs had decided without the row that it was down by, and went on by that.
+  it('has programs decide anew once it has written a row again that somebody took away', () => {
+    place.liveness.delete(5)
+    const before = place.forgotten
+    place.follow()
+    expect([place.found, place.forgotten]).toEqual([{ known: { 5: 'down' }, down: 1 }, before + 1])
+  })
+
+  // Programs look at rows only while some path is down.
+  it('has programs decide anew when no path is down any more, though the row of one could not be written', () => {
+    const [full, seen, other] = [new Place(), path(5, FIRST), path(7, SECOND)]
+    for (const one of [seen, other]) full.isDown(one)
+    full.follow()
+    full.hear(other, 'init')
+    full.isFull = true
+    full.hear(seen, 'init')
+    full.isFull = false
+    const before = full.forgotten
+    full.hear(other, 'admin-down')
+    expect([full.found, full.forgotten]).toEqual([{ known: { 5: 'down', 7: 'admin-down' }, down: 0 }, before + 1])
+    full.keeper.follow()
+    expect(full.found).toEqual({ known: { 5: 'up', 7: 'admin-down' }, down: 0 })
+    full.keeper.close(true)
   })
 
   // What did not run for a while found everything overdue before it came to see that it was to end.

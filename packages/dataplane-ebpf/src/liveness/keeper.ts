@@ -30,7 +30,7 @@ export class LivenessKeeper {
   /** Sessions whose rows the kernel refused, for want of memory as a rule: programs go on by what the rows said before. */
   readonly #unwritten = new Set<number>()
   #seen: number | undefined
-  /** Paths that are down by their rows, and whether decisions were made by others. */
+  /** Paths that are down by their rows, and whether decisions may have been made by others. */
   readonly #downByRows = new Set<number>()
   #isDecidedByOthers = true
 
@@ -66,6 +66,8 @@ export class LivenessKeeper {
 
   #bringTo(version: number): void {
     const { maps } = this.#options
+    // Who sets the tables takes rows away, and flows may be decided without them before they are written again.
+    this.#isDecidedByOthers = true
     const isFirst = this.#seen === undefined
     const wanted = new Map<number, LivenessObject>()
     for (const [id, value] of maps.numbered('watches')) wanted.set(id, decodeWatch(id, value))
@@ -79,7 +81,7 @@ export class LivenessKeeper {
       const { known, downs, saved: before } = decodeLiveness(id, value)
       // While nobody kept it, it was not known whether it still is: that comes out now.
       this.#outcomes.set(id, { known: before.session.state === 'up' ? 'up' : known, downs })
-      if (known === 'down') this.#downByRows.add(id)
+      this.#hasRow(id, known === 'down')
       saved.push(before)
     }
     this.#sessions.resume(wanted.values(), saved)
@@ -158,6 +160,8 @@ export class LivenessKeeper {
   #tell(): void {
     const { maps, config } = this.#options
     const down = [...this.#outcomes.values()].filter(({ known }) => known === 'down')
+    // A row that the kernel refused is looked at, or not, by whether another path is down.
+    if (config.get('down') !== down.length) this.#isDecidedByOthers = true
     config.set('down', down.length)
     // Whoever sends to a session that is down makes steps of it, as often as they like: those change no decision.
     if (this.#isDecidedByOthers) maps.forgetDecisions()

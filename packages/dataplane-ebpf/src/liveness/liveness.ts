@@ -184,7 +184,9 @@ export class Liveness {
   }
 
   #forget(id: number): void {
-    this.#options.maps.delete('liveness', id)
+    const { maps } = this.#options
+    // It may have been down: flows that went another way for it need not.
+    if (maps.delete('liveness', id)) maps.forgetDecisions()
     this.#told.delete(id)
   }
 

@@ -15,6 +15,12 @@ const PLACES = 'place_shifts'
 /** Maps of numbers that show whose they are (`CHECKED` in `bpf/maps.h`). */
 const CHECKED_MAPS: readonly string[] = ['devices', 'hosts']
 
+/**
+ * Maps of which a change says nothing of decisions by itself: packets of anybody's have them written, as often as somebody sends some, and each time all flows would be
+ * decided anew. Programs read of `liveness` what is down: who changes that has them decide anew. Of `told_paths` they read nothing.
+ */
+const APART: readonly string[] = ['liveness', 'told_paths']
+
 /** Programs of the kernel. */
 export const PROGRAMS: ProgramsWait = {
   wait: () => call((native) => native.waitForPrograms()),
@@ -68,7 +74,7 @@ export class KernelMaps {
     const versioned = this.#versioned.get(map)
     if (versioned !== undefined) versioned.set(keyOf(key), value)
     else call(() => this.object.update(map, keyOf(key), CHECKED_MAPS.includes(map) ? checkedOf(keyOf(key), value) : value))
-    this.forgetDecisions()
+    this.#changed(map)
   }
 
   get(map: string, key: number | Uint8Array): Uint8Array | undefined {
@@ -81,11 +87,15 @@ export class KernelMaps {
   /** Whether there was something to delete. */
   delete(map: string, key: number | Uint8Array): boolean {
     const wasThere = this.#versioned.get(map)?.delete(keyOf(key)) ?? call(() => this.object.remove(map, keyOf(key)))
-    this.forgetDecisions()
+    this.#changed(map)
     return wasThere
   }
 
-  /** Has programs decide anew about flows that they know; behind every change of what they decide by. */
+  #changed(map: string): void {
+    if (!APART.includes(map)) this.forgetDecisions()
+  }
+
+  /** Has programs decide anew about flows that they know; behind every change of what they decide by. Setting and deleting do so, but in maps of `APART`. */
   forgetDecisions(): void {
     // Another process may do so too: of two at the same time none is lost, and the number never goes back.
     Atomics.add(this.#epoch, 0, 1)
