@@ -2,7 +2,7 @@
  * * `agent.needs-restart`: a change that only a restart can make; the message names the keys
  * * `agent.vrf-in-use`: a VRF cannot go while an endpoint that nobody configured is attached to it
  * * `agent.stopped`: the agent is stopping
- * * `agent.dataplane-lost`: the dataplane is gone and not back yet
+ * * `agent.dataplane-lost`: the dataplane is gone and not back yet, with the reason where it is known
  * * `agent.unsupported`: the dataplane does not offer what was asked for, or no more of it
  * * `agent.unknown`: there is no such VRF or endpoint
  */

@@ -30,6 +30,8 @@ export interface PartsOptions extends Omit<World, 'bfd'> {
   readonly probe: HealthProbe | undefined
   /** The dataplane while there is one. */
   readonly current: () => Dataplane | undefined
+  /** The dataplane. @throws AgentError `agent.dataplane-lost` */
+  readonly required: () => Dataplane
   /** Graceful restart of a configuration, as the dataplane can keep it. */
   readonly gracefulRestart: (bgp: SpeakerConfig) => NonNullable<SpeakerConfig['gracefulRestart']>
   readonly endpointChanged: (endpoint: EndpointView) => void
@@ -37,7 +39,7 @@ export interface PartsOptions extends Omit<World, 'bfd'> {
 
 /** Puts the parts of an agent together; none of them does anything yet. @throws SpeakerError `speaker.config` */
 export function composeParts(config: AgentConfig, options: PartsOptions): AgentParts {
-  const { dataplane, current, gracefulRestart, endpointChanged, probe, ...world } = options
+  const { dataplane, current, required, gracefulRestart, endpointChanged, probe, ...world } = options
   const { clock, logger } = world
   const { capabilities } = dataplane
   const { address, underlayMtu } = config
@@ -68,6 +70,6 @@ export function composeParts(config: AgentConfig, options: PartsOptions): AgentP
     changed: endpointChanged,
   })
   const health = new ServiceHealth({ model, endpoints, clock, logger, probe, synchronize: () => void synchronizer.run() })
-  const observers = new PacketObservers({ model, synchronizer, capabilities })
+  const observers = new PacketObservers({ model, synchronizer, dataplane: required, capabilities })
   return { model, node, bfd, synchronizer, endpoints, health, observers, rest, capabilities }
 }

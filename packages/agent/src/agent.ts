@@ -107,8 +107,11 @@ export class Agent implements AsyncDisposable {
       lost: () => {
         if (agent !== undefined) agent.#lost()
       },
-      replaced: async (dataplane) => {
-        if (agent !== undefined) await agent.#replaced(dataplane)
+      fill: async (dataplane) => {
+        if (agent !== undefined) await agent.#fill(dataplane)
+      },
+      replaced: () => {
+        if (agent !== undefined) agent.events.emit('dataplane', 'replaced')
       },
     })
     const dataplane = await keeper.open()
@@ -123,6 +126,7 @@ export class Agent implements AsyncDisposable {
         dataplane,
         probe,
         current: () => keeper.current,
+        required: () => keeper.required,
         gracefulRestart: (bgp) => restartConfig(bgp, { survives: keeper.survives, restarting: isTakenOver }),
         endpointChanged: (endpoint) => agent?.events.emit('endpoint', endpoint),
       })
@@ -163,14 +167,19 @@ export class Agent implements AsyncDisposable {
     return this.#parts.capabilities
   }
 
+  /** What there is to say of a dataplane that is lost, and why no other one is there yet where that is known; undefined while there is one. */
+  get dataplaneLost(): string | undefined {
+    return this.#keeper.lost
+  }
+
   /** What the dataplane really holds. @throws AgentError `agent.dataplane-lost`; DataplaneError */
   async state(): Promise<DataplaneState> {
-    return this.#dataplane().dump()
+    return this.#keeper.required.dump()
   }
 
   /** What the agent has, as plain data. @throws AgentError `agent.dataplane-lost`, DataplaneError for what only the dataplane knows */
   async show<Name extends ViewName>(what: Name): Promise<Views[Name]> {
-    return (await agentRows(what, this.#parts, () => this.#dataplane())) as Views[Name]
+    return (await agentRows(what, this.#parts, () => this.#keeper.required)) as Views[Name]
   }
 
   /** What is counted of backends that are asked, in the OpenMetrics format without its end line: `service_backend_up`, `service_probes_total`. */
@@ -192,7 +201,8 @@ export class Agent implements AsyncDisposable {
    * Live packets, and what the dataplane does with them, step by step, until the signal or the consumer's leaving ends it. A gap in `sequence` shows
    * packets that were left out.
    *
-   * @throws AgentError `agent.unsupported`, `agent.unknown`, `agent.stopped`
+   * @throws AgentError `agent.unsupported`, `agent.unknown`, `agent.stopped`; `agent.dataplane-lost` where it would begin without one: while it goes on it
+   * waits for the next
    */
   trace(intent: TraceIntent, signal?: AbortSignal): AsyncIterable<TracedPacket> {
     return this.#parts.observers.trace(intent, signal)
@@ -315,11 +325,12 @@ export class Agent implements AsyncDisposable {
     this.#logger.error('the dataplane is gone')
     this.#parts.synchronizer.use(undefined)
     this.#parts.endpoints.dataplaneGone()
+    this.#parts.bfd.lost()
     void this.#parts.synchronizer.run() // tells the peers
     this.events.emit('dataplane', 'lost')
   }
 
-  async #replaced(dataplane: Dataplane): Promise<void> {
+  async #fill(dataplane: Dataplane): Promise<void> {
     const { model, bfd, synchronizer, endpoints } = this.#parts
     const state = await this.#keeper.dump(dataplane)
     checkWatching(this.#config, dataplane)
@@ -328,7 +339,6 @@ export class Agent implements AsyncDisposable {
     synchronizer.use(dataplane)
     await endpoints.attachAll()
     await synchronizer.run()
-    if (this.#keeper.current === dataplane) this.events.emit('dataplane', 'replaced')
   }
 
   async #reconfigure(config: AgentConfig): Promise<ConfigChange[]> {
@@ -376,11 +386,5 @@ export class Agent implements AsyncDisposable {
     await node.stop({ restart })
     await this.#following
     await this.#keeper.close({ keep: restart })
-  }
-
-  #dataplane(): Dataplane {
-    const dataplane = this.#keeper.current
-    if (dataplane === undefined) throw new AgentError('agent.dataplane-lost', 'the dataplane is gone and not back yet')
-    return dataplane
   }
 }

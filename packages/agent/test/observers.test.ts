@@ -1,4 +1,5 @@
-import type { TraceIntent, TracedPacket } from '@heddle/core'
+import { DataplaneError, type TraceIntent, type TracedPacket } from '@heddle/core'
+import type { MemoryDataplane } from '@heddle/dataplane-memory'
 import { describe, expect, it } from 'vitest'
 import { endpoint, Overlay } from './support/overlay.js'
 
@@ -31,4 +32,34 @@ describe('traces', () => {
     expect(await later).toMatchObject({ done: true })
     await overlay.stop(agent)
   })
+})
+
+// They waited without a word for what came only with the next dataplane, if there was one.
+it('live packets of a dataplane that is lost are refused, with the reason, and those who look at some already see those of the next', async () => {
+  const overlay = new Overlay()
+  let plane: MemoryDataplane | undefined
+  let isThere = true
+  const pod = endpoint('pod', 'red', '10.0.0.1')
+  const agent = await overlay.agent(overlay.config(A, { endpoints: [pod], neighbors: [] }), async () => {
+    if (!isThere) throw new DataplaneError('dataplane.device', 'the uplink is gone')
+    return (plane = overlay.dataplane(A))
+  })
+  const end = new AbortController()
+  const packet = agent.trace({ vrf: 'red' }, end.signal)[Symbol.asyncIterator]().next()
+  isThere = false
+  await plane?.close()
+  await overlay.run(1)
+  const refused = {
+    code: 'agent.dataplane-lost',
+    message: 'the dataplane is gone and not back yet: the uplink is gone (dataplane.device) (agent.dataplane-lost)',
+  }
+  for (const looked of [agent.trace({ vrf: 'red' }), agent.capture(pod)])
+    await expect(looked[Symbol.asyncIterator]().next()).rejects.toMatchObject(refused)
+  isThere = true
+  await overlay.run(5)
+  const [port] = (await agent.state()).devices.map((device) => device.port)
+  plane?.endpoint(port).send(Uint8Array.of(0x45))
+  expect(await packet).toMatchObject({ done: false, value: { type: 'traced' } })
+  end.abort()
+  await overlay.stop(agent)
 })

@@ -146,7 +146,9 @@ describe('an agent whose dataplane is lost', () => {
     await overlay.clock.settle()
     expect(events).toEqual(['lost'])
     await expect(a.show('drops')).rejects.toMatchObject({ code: 'agent.dataplane-lost' })
+    expect(a.dataplaneLost).toBe('the dataplane is gone and not back yet')
     await overlay.run(1)
+    expect(a.dataplaneLost).toBeUndefined()
     expect(events).toEqual(['lost', 'replaced'])
     expect(plane).not.toBe(lost)
     expect(await a.show('endpoints')).toEqual(before)
@@ -316,6 +318,35 @@ describe('an agent whose dataplane is lost', () => {
     },
   )
 
+  // It went on to show the state that was heard last.
+  it('hears nothing of paths until it has another one', async () => {
+    const overlay = new Overlay()
+    const withBfd = (address: string, more: object = {}) => [
+      { address, as: 65_000, families: ['vpnv4-unicast'] as const, bfd: true, ...more },
+    ]
+    let isThere = true
+    const planes: MemoryDataplane[] = []
+    const config = overlay.config(A, { neighbors: withBfd(B, { passive: true }) })
+    const a = await overlay.agent({ ...config, bgp: { ...config.bgp, listen: [{ address: A }] } }, async () => {
+      if (!isThere) throw new DataplaneError('dataplane.device', 'not now')
+      planes.push(overlay.dataplane(A, watching(overlay)))
+      return planes[planes.length - 1]
+    })
+    const b = await overlay.agent(overlay.config(B, { neighbors: withBfd(A) }), overlay.dataplane(B, watching(overlay)))
+    await overlay.run(5)
+    expect(await a.show('bfd')).toMatchObject([{ remote: B, state: 'up' }])
+    isThere = false
+    await planes[0].close()
+    await overlay.run(0.1)
+    expect(await a.show('bfd')).toMatchObject([{ remote: B, state: 'admin-down', reason: 'the dataplane is gone' }])
+    expect(a.speaker.neighbors()).toMatchObject([{ bfd: 'admin-down', state: 'established' }])
+    isThere = true
+    await overlay.run(10)
+    expect(await a.show('bfd')).toMatchObject([{ remote: B, state: 'up' }])
+    expect(a.speaker.neighbors()).toMatchObject([{ bfd: 'up' }])
+    await overlay.stop(a, b)
+  })
+
   it('takes one that watches no paths, where none is to be', async () => {
     const overlay = new Overlay()
     const planes: MemoryDataplane[] = []
@@ -375,9 +406,13 @@ describe('an agent whose dataplane is lost', () => {
           close: (options) => Promise.resolve(void closed.push(options)),
         })
       })
+      expect(agent.dataplaneLost).toBeUndefined()
       events.end()
       await overlay.run(5)
       expect(attempts).toBeGreaterThan(3)
+      const why = 'the dataplane is gone and not back yet: not now (dataplane.device)'
+      expect(agent.dataplaneLost).toBe(why)
+      await expect(agent.state()).rejects.toThrow(why)
       await Promise.all([agent.stop({ restart }), overlay.run(2)])
       expect(closed).toEqual([{ keep: restart }])
       expect(overlay.logger.records.filter(({ message }) => message === 'the dataplane cannot be opened')).toHaveLength(1)

@@ -101,7 +101,8 @@ describe.skipIf(missing() !== '').each(WAYS)(titled('two sites whose uplinks are
       logger: loggers.b,
       event: () => undefined,
       lost: () => undefined,
-      replaced: (dataplane) => (offersLiveness(dataplane) ? Promise.resolve() : Promise.reject(BLIND)),
+      fill: (dataplane) => (offersLiveness(dataplane) ? Promise.resolve() : Promise.reject(BLIND)),
+      replaced: () => undefined,
     })
     const b = await agent.open()
     for (const [site, dataplane] of [['a', a] as const, ['b', b] as const]) {

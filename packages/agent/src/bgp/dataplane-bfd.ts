@@ -7,7 +7,6 @@ import {
   type DataplaneCapabilities,
   type DataplaneEvent,
   type DataplaneState,
-  type LivenessObject,
   type OverlayModel,
   type PathIntent,
 } from '@heddle/core'
@@ -103,7 +102,15 @@ export class DataplaneBfd implements BfdSource {
     if (path === undefined) return
     const state = STATES[type]
     this.#options.logger.info(WORDS[state], { remote: String(path.remote), reason })
-    this.#tell(path, { state, since: this.#options.clock.now(), reason: reason ?? null })
+    this.#tell(pathName(path), { state, since: this.#options.clock.now(), reason: reason ?? null })
+  }
+
+  /** The dataplane is gone, and what was heard says nothing any more. */
+  lost(): void {
+    for (const [name, { state }] of this.#known) {
+      if (state !== 'admin-down')
+        this.#tell(name, { state: 'admin-down', since: this.#options.clock.now(), reason: 'the dataplane is gone' })
+    }
   }
 
   /** What a dataplane knows that was there before us, or took another's place. */
@@ -114,7 +121,7 @@ export class DataplaneBfd implements BfdSource {
     for (const path of liveness) {
       const state = isUp.has(path.id) ? 'up' : isDown.has(path.id) ? 'down' : undefined
       if (state !== undefined && this.#known.get(pathName(path))?.state !== state)
-        this.#tell(path, { state, since: undefined, reason: null })
+        this.#tell(pathName(path), { state, since: undefined, reason: null })
     }
   }
 
@@ -190,8 +197,7 @@ export class DataplaneBfd implements BfdSource {
     this.#options.synchronize()
   }
 
-  #tell(path: LivenessObject, known: Known): void {
-    const name = pathName(path)
+  #tell(name: string, known: Known): void {
     this.#known.set(name, known)
     for (const { intent, end, changed } of this.#watches) {
       if (end === undefined && intent !== undefined && pathName(intent) === name) changed(known.state)

@@ -1,5 +1,6 @@
 import { DataplaneError, type Dataplane, type DataplaneEvent, type DataplaneState } from '@heddle/core'
 import type { Clock, Logger } from '@heddle/io'
+import { AgentError } from '../agent-error.js'
 import { Backoff } from '../backoff.js'
 
 /**
@@ -17,10 +18,12 @@ export interface DataplaneKeeperOptions {
   /** The dataplane is gone; another one will be opened if it can be. */
   readonly lost: () => void
   /**
-   * Another dataplane is there in its place. When it throws, that one is closed and the next one opened later; when it is lost meanwhile, the next one is
+   * Gives another one what it is to hold. When it throws, that one is closed and the next one opened later; when that is lost meanwhile, the next one is
    * opened behind this.
    */
-  readonly replaced: (dataplane: Dataplane) => Promise<void>
+  readonly fill: (dataplane: Dataplane) => Promise<void>
+  /** Another one is there in its place, and filled. */
+  readonly replaced: () => void
 }
 
 /** How soon a dataplane that was lost is opened anew, milliseconds. */
@@ -35,6 +38,8 @@ export class DataplaneKeeper {
   #survives = false
   /** The one that was lost, until another takes over what it has left. */
   #lost: Dataplane | undefined
+  /** There is one, and it has what it is to hold. */
+  #isReady = false
   /** Why none could be opened, as it was logged. */
   #told: string | undefined
   #events: AsyncIterator<DataplaneEvent> | undefined
@@ -60,6 +65,22 @@ export class DataplaneKeeper {
     return this.#current
   }
 
+  /** The dataplane. @throws AgentError `agent.dataplane-lost` */
+  get required(): Dataplane {
+    if (this.#current === undefined) throw new AgentError('agent.dataplane-lost', this.#gone)
+    return this.#current
+  }
+
+  /** What there is to say of one that is lost, until another one is filled; undefined while nothing is amiss. */
+  get lost(): string | undefined {
+    return this.#isReady ? undefined : this.#gone
+  }
+
+  get #gone(): string {
+    const gone = 'the dataplane is gone and not back yet'
+    return this.#told === undefined ? gone : `${gone}: ${this.#told}`
+  }
+
   /** Whether what is programmed outlives the agent; of one that is lost, as it was. */
   get survives(): boolean {
     return typeof this.#options.source !== 'function' || this.#survives
@@ -70,6 +91,7 @@ export class DataplaneKeeper {
     const { source } = this.#options
     const dataplane = typeof source === 'function' ? await source() : source
     this.#follow(dataplane)
+    this.#isReady = true
     return dataplane
   }
 
@@ -136,13 +158,15 @@ export class DataplaneKeeper {
     // Events end when the dataplane does.
     this.#current = undefined
     this.#lost = dataplane
+    this.#isReady = false
     this.#options.lost()
-    if (typeof this.#options.source === 'function') this.#reopen.schedule()
-    else this.#options.logger.error('the dataplane is gone, and nobody said how to open another one')
+    if (typeof this.#options.source === 'function') return this.#reopen.schedule()
+    this.#told = 'nobody said how to open another one'
+    this.#options.logger.error('the dataplane is gone, and nobody said how to open another one')
   }
 
   async #replace(): Promise<void> {
-    const { source, logger, replaced } = this.#options
+    const { source, logger, fill, replaced } = this.#options
     if (this.#isClosed() || typeof source !== 'function') return
     let dataplane: Dataplane | undefined
     try {
@@ -151,10 +175,12 @@ export class DataplaneKeeper {
       // Closed meanwhile: who does so waits for this, and closes it.
       if (this.#isClosed()) return void (this.#current = dataplane)
       this.#follow(dataplane)
-      await replaced(dataplane)
+      await fill(dataplane)
+      this.#told = undefined
       if (this.#current !== dataplane) return // lost meanwhile: the next attempt is due
       this.#reopen.reset()
-      this.#told = undefined
+      this.#isReady = true
+      replaced()
       logger.info('another dataplane is there', { kind: dataplane.capabilities.kind })
     } catch (error) {
       if (!(error instanceof DataplaneError)) throw error

@@ -1,5 +1,6 @@
 import {
   hasFeature,
+  type Dataplane,
   type DataplaneCapabilities,
   type DataplaneEvent,
   type DataplaneFeature,
@@ -26,6 +27,8 @@ export interface CaptureRequest extends Pick<EndpointIntent, 'netns' | 'ifname'>
 export interface PacketObserversOptions {
   readonly model: OverlayModel
   readonly synchronizer: Synchronizer
+  /** @throws AgentError `agent.dataplane-lost` */
+  readonly dataplane: () => Dataplane
   readonly capabilities: DataplaneCapabilities
 }
 
@@ -81,6 +84,7 @@ export class PacketObservers {
       throw new AgentError('agent.unsupported', `the dataplane ${capabilities.kind} does not offer ${feature}`)
     }
     if (signal?.aborted === true) return
+    this.#options.dataplane() // without one, nothing would be seen, and nobody told
     const observation = begin()
     if (observation === undefined) throw new AgentError('agent.unknown', `there is no ${subject}`)
     const key = `${feature} ${observation.id}`

@@ -79,7 +79,8 @@ describe('a node with a section cni', () => {
     nodes.push(await createNode(documentWith({ networks: [{ name: 'red', pools }] }), { dataplane: source }))
     expect(await call('STATUS', 'c1')).toEqual({})
     await dataplane.close()
-    expect(await call('STATUS', 'c1')).toMatchObject({ code: 51 })
+    const reason = 'the dataplane is gone and not back yet: there is none (dataplane.device)'
+    await expect.poll(() => call('STATUS', 'c1')).toMatchObject({ code: 51, msg: reason })
     expect((await call('ADD', 'c1')).code).toBe(100)
   })
 

@@ -30,8 +30,6 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
   // Endpoints in memory have no namespaces.
   const probe = document.dataplane?.kind === 'memory' ? {} : { probe: hostProbe }
   const agent = await Agent.start({ ...world, ...probe, isOnLink, config: config(document), dataplane: source })
-  let isLost = false
-  agent.events.on('dataplane', (state) => (isLost = state === 'lost'))
   let cni: RunningCni
   let mrt: MrtFiles | undefined
   try {
@@ -42,7 +40,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
       clock: world.clock,
       logger,
       metrics: () => agent.metrics(),
-      notReady: () => (isLost ? { code: 51, reason: 'the dataplane is gone and not back yet' } : undefined),
+      notReady: () => (agent.dataplaneLost === undefined ? undefined : { code: 51, reason: agent.dataplaneLost }),
     })
   } catch (error) {
     await mrt?.stop()
