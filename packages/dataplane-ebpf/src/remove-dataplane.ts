@@ -79,8 +79,8 @@ interface Step {
 
 /**
  * Takes away what a dataplane has left that no process goes on with, as `close()` would have: pins of whichever layout, the programs that they hold, filters,
- * devices, the process that keeps sessions of BFD, and the file system of the pins where a dataplane has mounted it. Where there is nothing, nothing is done; one
- * that broke off is taken up by the next. What another dataplane has by now, which came to the uplink with other pins, is left.
+ * devices, the process that keeps sessions of BFD, and the file system of the pins where a dataplane has mounted it. Without pins nothing is found, and nothing is
+ * done; one that broke off is taken up by the next. What another dataplane has by now, which came to the uplink with other pins, is left.
  *
  * Needs what `ebpfDataplane` needs.
  *

@@ -240,6 +240,26 @@ describe.skipIf(missing() !== '')(titled('what an agent that was killed has left
     await expect(removeDataplane({ pinDirectory: 'pins' })).rejects.toMatchObject({ code: 'dataplane.device' })
   })
 
+  // As pins do that are in a file system of a container's own.
+  it.each<EbpfFeatureName[][]>(ways as EbpfFeatureName[][][])(
+    'is not found where its pins have gone, and goes with another dataplane on the uplink (without %s)',
+    async (without) => {
+      const pinDirectory = lab.path(`gone-${without.join()}`)
+      const before = inventory(pinDirectory)
+      const numbers = await killed(pinDirectory, without)
+      for (const pid of keepersOf({ pins: pinDirectory })) process.kill(pid, 'SIGKILL')
+      execFileSync('umount', ['--lazy', pinDirectory])
+      await expect.poll(() => keepersOf({ pins: pinDirectory }), PATIENTLY).toEqual([])
+      const there = inventory(pinDirectory)
+      expect(there).not.toEqual(before)
+
+      expect(await removeDataplane({ pinDirectory })).toEqual({ pinDirectory, removed: [], left: [] })
+      expect(inventory(pinDirectory)).toEqual(there)
+      await (await lab.open({ pinDirectory, without })).close()
+      await isAsBefore(pinDirectory, before, numbers)
+    },
+  )
+
   it('is taken away by `heddle dataplane remove`', async () => {
     const pinDirectory = lab.path('n1.state.bpf')
     const before = inventory(pinDirectory)
@@ -251,6 +271,8 @@ describe.skipIf(missing() !== '')(titled('what an agent that was killed has left
     const text = await heddle()
     for (const { name } of shown.removed) expect(text).toContain(name)
     await isAsBefore(pinDirectory, before, numbers)
-    expect(await heddle('--pins', pinDirectory)).toBe(`nothing is left of a dataplane in ${pinDirectory}\n`)
+    expect(await heddle('--pins', pinDirectory)).toBe(
+      `no pins are there: ${pinDirectory} has none, and without them nothing is found of a dataplane\n`,
+    )
   })
 })

@@ -36,7 +36,8 @@ export async function dataplaneRemove(options: DataplaneRemoveOptions, output: O
 }
 
 function textOf({ pinDirectory, removed }: EbpfRemoval, isDryRun: boolean, colors: boolean): string {
-  if (removed.length === 0) return `nothing is left of a dataplane in ${pinDirectory}\n`
+  // Nothing is found but by pins, which are told with it.
+  if (removed.length === 0) return `no pins are there: ${pinDirectory} has none, and without them nothing is found of a dataplane\n`
   return `${isDryRun ? 'would be taken away' : 'taken away'}:\n${formatTable(COLUMNS, removed, { colors })}`
 }
 
