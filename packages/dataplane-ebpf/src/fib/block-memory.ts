@@ -125,6 +125,11 @@ export class BlockMemory implements FibMemory {
     return first
   }
 
+  /** Programs were not told of it after all, nor before: it is given back without anybody to wait for. @param first its first block */
+  withhold(first: number): void {
+    this.#published.delete(first)
+  }
+
   blockOf(region: Uint32Array): number {
     return (region.byteOffset - this.#words.byteOffset) / (BLOCK * 4)
   }

@@ -70,6 +70,12 @@ export class FamilyFib {
     this.#published = root
   }
 
+  /** Programs could not be told of the root that `publish` gave: unless it is the one that they know, they are led to nothing that it is of. */
+  untold(root: number): void {
+    const block = root & ~LARGE_ROOT
+    if (block !== 0 && block !== (this.#published & ~LARGE_ROOT)) this.#memory.withhold(block - 1)
+  }
+
   /** Whether programs must be told of another root. */
   get isMoved(): boolean {
     if (this.#trie === undefined) return this.#published !== 0

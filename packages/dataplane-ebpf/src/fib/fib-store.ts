@@ -68,12 +68,19 @@ export class FibStore {
   /**
    * Has programs be told of the roots of the VRF: what the roots of before led to is theirs until then.
    *
-   * @param tell tells them
+   * @param tell tells them; where it throws, programs know of the roots of before
    */
   publish<T>(vrf: number, tell: (roots: Roots) => T): T {
     const fibs = this.#vrfs.get(vrf)
     const roots = { root4: fibs?.[4].publish() ?? 0, root6: fibs?.[6].publish() ?? 0 }
-    const result = tell(roots)
+    let result: T
+    try {
+      result = tell(roots)
+    } catch (error) {
+      fibs?.[4].untold(roots.root4)
+      fibs?.[6].untold(roots.root6)
+      throw error
+    }
     fibs?.[4].told(roots.root4)
     fibs?.[6].told(roots.root6)
     return result
