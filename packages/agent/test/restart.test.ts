@@ -502,6 +502,8 @@ describe('an agent whose dataplane is lost', () => {
     const request = endpoint('pod', 'red', '10.0.0.1')
     await expect(agent.endpoints.add(request)).rejects.toMatchObject({ code: 'endpoint.dataplane' })
     expect(agent.endpoints.list()).toEqual([])
+    // Who asks is told, perhaps again and again, and nobody else.
+    expect(overlay.logger.records.filter(({ level }) => level === 'warn')).toEqual([])
     broken = false
     await overlay.run(6)
     expect(await agent.endpoints.add(request)).toMatchObject({ state: 'attached' })

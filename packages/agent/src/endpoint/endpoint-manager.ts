@@ -67,6 +67,7 @@ export class EndpointManager implements EndpointService {
       await known.serial.run(async () => this.#attach(known, signal))
       return known.view()
     }
+    if (this.#options.dataplane() === undefined) throw absent()
     const entry = this.#want(request, 'requested')
     try {
       await entry.serial.run(async () => this.#attach(entry, signal))
@@ -201,7 +202,7 @@ export class EndpointManager implements EndpointService {
     await synchronizer.run()
     if (model.isProgrammed(entry.request)) return
     const [failure] = synchronizer.failures
-    throw new EndpointError('endpoint.dataplane', failure === undefined ? 'the dataplane is not there' : describeFailure(failure))
+    throw failure === undefined ? absent() : new EndpointError('endpoint.dataplane', describeFailure(failure))
   }
 
   /** @throws EndpointError `endpoint.netns-missing`, `endpoint.dataplane` */
@@ -209,7 +210,7 @@ export class EndpointManager implements EndpointService {
     const { netns, ifname, addresses, routes } = entry.request
     const device = { netns, ifname, addresses, ...(routes === undefined ? {} : { routes }) }
     const dataplane = this.#options.dataplane()
-    if (dataplane === undefined || entry.port === undefined) throw new EndpointError('endpoint.dataplane', 'the dataplane is not there')
+    if (dataplane === undefined || entry.port === undefined) throw absent()
     try {
       const { mtu, mac } = await dataplane.attachPort(entry.port, { ...device, mtu: entry.mtu })
       // Nobody would give it another device: who is told of the loss looks at what is attached.
@@ -271,6 +272,10 @@ export class EndpointManager implements EndpointService {
   #mustRun(): void {
     if (this.#stopped) throw new EndpointError('endpoint.dataplane', 'the node is stopping')
   }
+}
+
+function absent(): EndpointError {
+  return new EndpointError('endpoint.dataplane', 'the dataplane is not there')
 }
 
 function textsOf({ vrf, netns, ifname, addresses }: EndpointRequest): Readonly<Record<string, unknown>> {

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DataplaneError } from '@heddle/core'
 import { memoryDataplane } from '@heddle/dataplane-memory'
+import { ManualClock } from '@heddle/io/testing'
 import { IpAddress } from '@heddle/wire'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { parseNode } from '../config/load.js'
 import { createNode } from './create-node.js'
 import type { NodeHandle } from './role-handle.js'
@@ -66,6 +67,30 @@ describe('a node with a section cni', () => {
     await expect(nodes[0].reload(documentWith({ networks: [{ name: 'other', vrf: 'red' }] }))).rejects.toMatchObject({
       code: 'agent.needs-restart',
     })
+  })
+
+  // Pods that ran had no network, until somebody started them anew.
+  it('gives again what was attached when its dataplane does, which refuses that at first', async () => {
+    const document = documentWith({ networks: [{ name: 'red', pools }], quarantine: 0 })
+    nodes.push(await createNode(document))
+    expect((await call('ADD', 'c1')).code).toBeUndefined()
+    await nodes.splice(0)[0].stop()
+    const [clock, dataplane] = [new ManualClock(), memoryDataplane({ addresses: [IpAddress.parse('192.0.2.1')] })]
+    const refusing = vi.spyOn(dataplane, 'attachPort').mockRejectedValueOnce(new DataplaneError('dataplane.device', 'no memory'))
+    nodes.push(await createNode(document, { dataplane, clock }))
+    expect(await nodes[0].show('endpoints')).toEqual([])
+    await clock.run(1_000)
+    expect(await nodes[0].show('endpoints')).toMatchObject([{ netns: '/run/netns/c1', state: 'attached' }])
+    refusing.mockRestore()
+    await dataplane.close()
+    await nodes.splice(0)[0].stop()
+    // One that ends while it still tries goes on with nothing.
+    const other = memoryDataplane({ addresses: [IpAddress.parse('192.0.2.1')] })
+    const asked = vi.spyOn(other, 'attachPort').mockRejectedValue(new DataplaneError('dataplane.device', 'no memory'))
+    const ending = await createNode(document, { dataplane: other, clock })
+    await ending.stop()
+    expect(asked).toHaveBeenCalledTimes(1)
+    expect(clock.pending).toEqual([])
   })
 
   it('tells the runtime when its dataplane is gone', async () => {

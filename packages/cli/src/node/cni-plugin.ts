@@ -51,8 +51,12 @@ export async function startCni(
       ...(annotation === undefined ? {} : { annotation }),
       ...(networks.some(hasNodeAddresses) ? { nodeAddresses: await nodeAddressesOf(section, nftTranslator) } : {}),
     })
-    const listener = await serveCni(cni, section.socket ?? DEFAULT_CNI_SOCKET)
+    const listener = await serveCni(cni, section.socket ?? DEFAULT_CNI_SOCKET).catch((error: unknown) => {
+      cni.stop()
+      throw error
+    })
     const stop = async (): Promise<void> => {
+      cni.stop()
       await listener.close()
       await store.close()
     }
@@ -61,6 +65,7 @@ export async function startCni(
         section.metrics === undefined ? undefined : await serveMetrics(() => others() + cni.metrics(), metricsAt(section.metrics))
       return { metrics: () => cni.metrics(), stop: async () => void (await Promise.all([metrics?.close(), stop()])) }
     } catch (error) {
+      cni.stop()
       await listener.close()
       throw error
     }

@@ -17,6 +17,7 @@ import { Lifecycle, type AddRequest } from './lifecycle.js'
 import { CniMetrics } from './metrics.js'
 import { NodeAddresses, type NodeAddressOptions } from './node-addresses.js'
 import { chooseNetwork, type NetworkSource } from './network.js'
+import { Restoration } from './restoration.js'
 import { SerialByKey } from './serial-by-key.js'
 import { asCniError } from './staged.js'
 
@@ -48,7 +49,7 @@ export interface CniOptions {
   readonly bootId?: string
   /** Asked by STATUS; default: always ready. */
   readonly notReady?: () => NotReady | undefined
-  /** Measures durations; default: none are measured. */
+  /** Measures durations, and tells when endpoints that could not be restored are tried again; default: none are. */
   readonly clock?: Clock
   /** Default: silent. */
   readonly logger?: Logger
@@ -67,11 +68,14 @@ export interface Cni {
   attachments(): readonly Attachment[]
   /** `cni_*` in the OpenMetrics format. */
   metrics(): string
+  /** Tries nothing again any more that could not be restored; what is attached stays. Idempotent. */
+  stop(): void
 }
 
 /**
  * Makes a plugin. Resolves when what a process before this one left in the store is brought to its end: an ADD or DEL that was cut short is taken
- * back, and endpoints that were attached are attached.
+ * back, and endpoints that were attached are attached. Those that the dataplane does not give are tried again (after 1 s, then twice the time, 15 s at most)
+ * until it does or they are taken away.
  */
 export async function createCni(options: CniOptions): Promise<Cni> {
   const server = new CniServer(options)
@@ -86,6 +90,7 @@ class CniServer implements Cni {
   readonly #options: CniOptions
   readonly #attachments: AttachmentTable
   readonly #lifecycle: Lifecycle
+  readonly #restoration: Restoration
   readonly #nodeAddresses: NodeAddresses | undefined
   readonly #pools: AddressSource
   readonly #delegated: AddressSource | undefined
@@ -112,14 +117,16 @@ class CniServer implements Cni {
       nodeAddresses: this.#nodeAddresses,
       logger,
     })
+    this.#restoration = new Restoration({ restore: async (key) => this.#restore(key), clock: options.clock, logger })
   }
 
   async recover(): Promise<void> {
     const { store, bootId } = this.#options
     const before = store.get(BOOT)
     await this.#nodeAddresses?.restore(this.#attachments.list())
-    await this.#lifecycle.recover(bootId !== undefined && before !== undefined && before !== bootId)
+    const attached = await this.#lifecycle.recover(bootId !== undefined && before !== undefined && before !== bootId)
     if (bootId !== undefined && before !== bootId) await store.commit([{ key: BOOT, value: bootId }])
+    await this.#restoration.begin(attached)
   }
 
   attachments(): readonly Attachment[] {
@@ -139,6 +146,10 @@ class CniServer implements Cni {
       }),
     )
     return this.#metrics.text({ cni_attachments: [['', this.#attachments.list().length]], cni_addresses: addresses })
+  }
+
+  stop(): void {
+    this.#restoration.stop()
   }
 
   async handle(environment: Environment, input: string, signal?: AbortSignal): Promise<CniResponse> {
@@ -193,6 +204,12 @@ class CniServer implements Cni {
     const attachment = this.#attachments.get(attachmentKey(request.config.name, request))
     if (attachment === undefined) await this.#lifecycle.detachUnknown(request)
     else await this.#lifecycle.detach(attachment)
+  }
+
+  /** In the order of the calls for its container. */
+  async #restore(key: string): Promise<boolean> {
+    const containerId = this.#attachments.get(key)?.containerId
+    return containerId !== undefined && this.#serial.run(containerId, async () => this.#lifecycle.restore(key))
   }
 
   async #check(asked: CheckRequest): Promise<void> {

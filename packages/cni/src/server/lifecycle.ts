@@ -134,12 +134,14 @@ export class Lifecycle {
   }
 
   /**
-   * Brings to its end what a process before this one began, and claims the endpoints that it attached.
+   * Brings to its end what a process before this one began.
    *
    * @param rebooted whether the machine has started anew meanwhile: containers whose namespaces went with it get no DEL that one could wait for
+   * @returns keys of what it attached, which is to be restored
    */
-  async recover(rebooted: boolean): Promise<void> {
-    const { attachments, endpoints, inspector, logger } = this.#options
+  async recover(rebooted: boolean): Promise<readonly string[]> {
+    const { attachments, inspector, logger } = this.#options
+    const attached: string[] = []
     for (const attachment of attachments.list()) {
       const key = keyOf(attachment)
       const isGone = rebooted && inspector !== undefined && !(await inspector.exists(attachment.netns))
@@ -149,15 +151,24 @@ export class Lifecycle {
           ? 'an attachment of before the machine started was taken back'
           : 'an attachment that was cut short was taken back'
         logger.info(what, { attachment: key, phase: attachment.phase, leftovers })
-        continue
-      }
-      try {
-        await endpoints.add(endpointOf(attachment))
-      } catch (error) {
-        // A container that went meanwhile gets its DEL from the runtime; CHECK tells of any other.
-        logger.warn('an attachment could not be restored', { attachment: key, error: asCniError(error).message })
-      }
+      } else attached.push(key)
     }
+    return attached
+  }
+
+  /**
+   * Claims the endpoint of an attachment of a process before this one, and the node's device by which it is reached from there; false when the attachment
+   * was taken away meanwhile.
+   *
+   * @throws EndpointError
+   */
+  async restore(key: string): Promise<boolean> {
+    const { attachments, endpoints, nodeAddresses } = this.#options
+    const attachment = attachments.get(key)
+    if (attachment?.phase !== 'attached') return false
+    await endpoints.add(endpointOf(attachment))
+    await nodeAddresses?.restoreDevice(attachment)
+    return true
   }
 
   /**

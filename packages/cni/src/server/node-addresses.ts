@@ -81,22 +81,27 @@ export class NodeAddresses {
     await this.#options.translator.replace(pairs, this.#gateways())
   }
 
+  /** Has the node's own device of the network of an attachment that has node addresses: a dataplane that is new has none. @throws EndpointError */
+  async restoreDevice({ network, vrf, nodeAddresses = [] }: Attachment): Promise<void> {
+    const index = this.#known(network)
+    if (nodeAddresses.length > 0 && index !== undefined) await this.#serial.run(network, async () => this.#addDevice(vrf, index))
+  }
+
   async #attach(attachment: Attachment): Promise<readonly string[]> {
     const index = await this.#indexOf(attachment.network)
     const space = this.#spaceOf(attachment.network, index)
     const families = new Set(attachment.addresses.map((address) => (address.includes(':') ? 6 : 4)))
     const pools = space.pools.filter(({ prefix }) => families.has(prefix.family))
     const allocations = await this.#parts.ipam.allocate({ ...space, pools }, { owner: keyOf(attachment) })
-    await this.#parts.endpoints.add({
-      vrf: attachment.vrf,
-      netns: HOST,
-      ifname: deviceOf(index),
-      addresses: this.#gateways(),
-      routes: this.#blocksOf(index),
-    })
+    await this.#addDevice(attachment.vrf, index)
     const node = allocations.map(({ address }) => String(address))
     await this.#options.translator.add(pairsOf({ ...attachment, nodeAddresses: node }, index))
     return node
+  }
+
+  async #addDevice(vrf: string, index: number): Promise<void> {
+    const [addresses, routes] = [this.#gateways(), this.#blocksOf(index)]
+    await this.#parts.endpoints.add({ vrf, netns: HOST, ifname: deviceOf(index), addresses, routes })
   }
 
   async #detach(attachment: Attachment): Promise<void> {
