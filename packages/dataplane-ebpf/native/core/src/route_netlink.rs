@@ -67,17 +67,24 @@ impl Message {
         let mut octets = vec![0_u8; 1 << 16];
         loop {
             let (received, _) = recv(&socket, &mut octets[..], RecvFlags::empty())?;
-            let mut rest = &octets[..received];
-            while let Some((kind, body, behind)) = next_message(rest) {
-                match kind {
-                    DONE => return Ok(answers),
-                    ERROR => return ended(body).map(|()| answers),
-                    _ => answers.push(body.to_vec()),
-                }
-                rest = behind;
+            if let Some(outcome) = take_answers(&octets[..received], &mut answers) {
+                return outcome.map(|()| answers);
             }
         }
     }
+}
+
+/// Adds the answers of a datagram to others; what came of the request where they end, which a list does with what it was broken off by, too.
+fn take_answers(datagram: &[u8], answers: &mut Vec<Vec<u8>>) -> Option<io::Result<()>> {
+    let mut rest = datagram;
+    while let Some((kind, body, behind)) = next_message(rest) {
+        match kind {
+            DONE | ERROR => return Some(ended(body)),
+            _ => answers.push(body.to_vec()),
+        }
+        rest = behind;
+    }
+    None
 }
 
 /// Kind and body of the first message, and what is behind it.
@@ -87,7 +94,7 @@ fn next_message(octets: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((kind, octets.get(16..length)?, octets.get(length.next_multiple_of(4)..).unwrap_or_default()))
 }
 
-/// What an acknowledgment says: `nlmsgerr`.
+/// What an acknowledgment says, `nlmsgerr`, and the end of a list: both begin with the number of an error.
 fn ended(body: &[u8]) -> io::Result<()> {
     match body.get(..4).and_then(|word| word.try_into().ok()).map(i32::from_ne_bytes) {
         Some(0) => Ok(()),
@@ -114,4 +121,31 @@ pub fn attribute(octets: &mut Vec<u8>, kind: u16, value: &[u8]) {
     octets.extend_from_slice(&kind.to_ne_bytes());
     octets.extend_from_slice(value);
     octets.resize(octets.len().next_multiple_of(4), 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+        let mut octets = Message::new(kind, 0, &[]).0;
+        octets.extend_from_slice(body);
+        let length = octets.len() as u32;
+        octets[..4].copy_from_slice(&length.to_ne_bytes());
+        octets
+    }
+
+    // What could not be listed passed for what was not there: a qdisc was taken away with the filters of others.
+    #[test]
+    fn a_list_that_was_broken_off_is_an_error() {
+        let entry = message(44, &[7; 4]);
+        for (code, kind) in [(0, None), (-libc::ENOMEM, Some(libc::ENOMEM))] {
+            let mut answers = Vec::new();
+            assert!(take_answers(&entry, &mut answers).is_none());
+            let end = [entry.clone(), message(DONE, &code.to_ne_bytes())].concat();
+            let outcome = take_answers(&end, &mut answers);
+            assert_eq!(outcome.map(|result| result.err().and_then(|error| error.raw_os_error())), Some(kind));
+            assert_eq!(answers, [[7; 4], [7; 4]]);
+        }
+    }
 }

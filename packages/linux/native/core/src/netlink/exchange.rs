@@ -1,6 +1,8 @@
 //! Several requests to rtnetlink at once, from the calling thread and in its namespace: one system call hands all of them to the kernel, which carries
 //! them out in order. What needs one answer only goes through [`super::Netlink`].
 
+use std::num::NonZeroI32;
+
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::{
     packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
@@ -61,13 +63,12 @@ impl Exchange {
                 let at = message.header.sequence_number as usize;
                 let Some(outcome) = outcomes.get_mut(at) else { continue };
                 match message.payload {
-                    NetlinkPayload::Error(error) => {
-                        let refusal = error.code.map(|code| Error::from_errno(code.get().abs(), operations[at].clone()));
-                        *outcome = Some(refusal.map_or(Ok(()), Err));
-                    }
-                    NetlinkPayload::Done(_) => *outcome = Some(Ok(())),
                     NetlinkPayload::InnerMessage(inner) => answers[at].push(inner),
-                    _ => {}
+                    last => {
+                        if let Some(code) = code_of(&last) {
+                            *outcome = Some(if code == 0 { Ok(()) } else { Err(Error::from_errno(code.abs(), operations[at].clone())) });
+                        }
+                    }
                 }
             }
         }
@@ -102,5 +103,32 @@ impl Exchange {
             messages.push(message);
         }
         Ok(messages)
+    }
+}
+
+/// The number of an error, 0 for none, where a message is the last one that a request is answered with: a list ends with what it was broken off by.
+fn code_of(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<i32> {
+    match payload {
+        NetlinkPayload::Error(error) => Some(error.code.map_or(0, NonZeroI32::get)),
+        NetlinkPayload::Done(done) => Some(done.code),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtnetlink::packet_core::DoneMessage;
+
+    use super::*;
+
+    // What could not be listed passed for what was not there.
+    #[test]
+    fn a_list_that_was_broken_off_is_an_error() {
+        for code in [0, -libc::ENOMEM] {
+            let mut done = DoneMessage::default();
+            done.code = code;
+            assert_eq!(code_of(&NetlinkPayload::Done(done)), Some(code));
+        }
+        assert_eq!(code_of(&NetlinkPayload::Noop), None);
     }
 }
