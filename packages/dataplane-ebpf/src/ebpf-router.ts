@@ -48,6 +48,7 @@ import { foundSizes, type AskedCapacity } from './tables/map-sizes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
 import { someObjectOf } from './tables/some-object.js'
 import { takeAwayKept } from './take-away-kept.js'
+import { untilAborted } from './until-aborted.js'
 
 export interface EbpfRouterOptions {
   readonly choice: EbpfChoice
@@ -68,6 +69,13 @@ export interface EbpfRouterOptions {
 const LOOK_INTERVAL = 1000
 /** How often flows that are too old are taken away. */
 const SWEEP_INTERVAL = 10_000
+
+/** What of a transaction the kernel refused. */
+interface Written {
+  readonly written: ApplyFailure[]
+  /** Of the devices of ports that are gone, once they had their turns. */
+  readonly detached: Promise<ApplyFailure[]>
+}
 
 /** The parts that an open dataplane is made of. */
 interface Parts {
@@ -104,11 +112,17 @@ export class EbpfRouter implements EbpfDataplane {
   /** Work on devices, one after the other. */
   #devices: Promise<unknown> = Promise.resolve()
   readonly #timers: readonly NodeJS.Timeout[]
+  /** Whether a look waits for its turn, or has it. */
+  #isLooking = false
+  /** What looks could not have endpoints do, as it was logged, by port. */
+  #unsettled: ReadonlyMap<string, string> = new Map()
   #isSweeping = false
   /** Lost: its uplink is gone, and it has ended by itself. Closed: by whoever opened it. */
   #state: 'open' | 'lost' | 'closed' = 'open'
   /** What it does to end by itself. */
   #losing: Promise<void> | undefined
+  /** What it does since it was closed first. */
+  #closing: Promise<void> | undefined
 
   /** @internal */
   constructor(options: EbpfRouterOptions, parts: Parts) {
@@ -139,13 +153,19 @@ export class EbpfRouter implements EbpfDataplane {
   async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
     this.#mustBeOpen()
     signal?.throwIfAborted()
+    const report = this.#apply(transaction)
+    return signal === undefined ? report : untilAborted(report, signal)
+  }
+
+  async #apply(transaction: FibTransaction): Promise<ApplyReport> {
     const unread = this.#isMisled ? this.#judgeAnew() : ''
     if (unread !== '') return this.#refused(transaction, unread)
     const judged = this.#judge.judge(transaction)
     if (judged.status === 'refused') return judged
     // One of them is not what all others wait for: whoever wants it wants it with each transaction.
     const tooLarge = checkRoom(transaction)
-    const failures = [...tooLarge, ...(await this.#write(transaction, withoutRefused(transaction, tooLarge)))]
+    const { written, detached } = await this.#write(transaction, withoutRefused(transaction, tooLarge))
+    const failures = [...tooLarge, ...written]
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judgeAnew()
     const { mergers, transit } = this.#parts
@@ -154,8 +174,7 @@ export class EbpfRouter implements EbpfDataplane {
     if (this.choice.mergesVxlan && transaction.vnis.set.length > 0) await aside(() => mergers.vxlan.ensure())
     if (transaction.labels.set.some(({ action }) => action.type === 'swap')) await aside(() => transit.swaps())
     if (transaction.ports.set.length > 0) failures.push(...(await this.#whileOpen(() => this.#settle())))
-    for (const port of removedIn(transaction.ports, idOf)) failures.push(...(await this.#whileOpen(() => this.#detach(port))))
-    return { ...judged, failures }
+    return { ...judged, failures: [...failures, ...(await detached)] }
   }
 
   async dump(): Promise<DataplaneState> {
@@ -212,7 +231,15 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   async close(options?: { readonly keep?: boolean }): Promise<void> {
-    if (this.#state === 'closed') return
+    if (this.#closing === undefined) {
+      this.#closing = this.#close(options)
+      return this.#closing
+    }
+    // What became of it the first is told.
+    await this.#closing.catch(() => undefined)
+  }
+
+  async #close(options: { readonly keep?: boolean } | undefined): Promise<void> {
     this.#state = 'closed'
     const { pinDirectory, underlayNetns: netns, logger } = this.#options
     const isKept = options?.keep === true && pinDirectory !== undefined
@@ -282,15 +309,17 @@ export class EbpfRouter implements EbpfDataplane {
    * @param judged the transaction as it was found valid @param transaction what of it there is room for
    * @throws what is no refusal of an object; what was written until then counts, for programs and for what is judged next
    */
-  async #write(judged: FibTransaction, transaction: FibTransaction): Promise<ApplyFailure[]> {
+  async #write(judged: FibTransaction, transaction: FibTransaction): Promise<Written> {
     const { maps, mirrors, traces } = this.#parts
     try {
       const failures = this.#program(judged, transaction)
+      // In turn before what is asked for behind this: a port that is set again may get another device.
+      const detached = this.#detachRemoved(removedIn(judged.ports, idOf))
       const { mirrors: changes } = transaction
       if (changes !== undefined) failures.push(...(await this.#whileOpen(() => mirrors.program(changes))))
       this.#mustBeOpen()
       if (transaction.traces !== undefined) failures.push(...traces.program(transaction.traces))
-      return failures
+      return { written: failures, detached }
     } catch (error) {
       if (this.#state === 'open') {
         maps.forgetDecisions()
@@ -315,7 +344,14 @@ export class EbpfRouter implements EbpfDataplane {
     return failures
   }
 
-  /** Takes away the device of a port that is gone; what the kernel refuses of that. */
+  /** Takes away the devices of ports that are gone, in turn; what the kernel refuses of that. */
+  #detachRemoved(ports: readonly number[]): Promise<ApplyFailure[]> {
+    const detached = Promise.all(ports.map((port) => this.#whileOpen(() => this.#detach(port)))).then((failures) => failures.flat())
+    // It is told to whoever waits for it, unless something else was before.
+    detached.catch(() => undefined)
+    return detached
+  }
+
   async #detach(port: number): Promise<ApplyFailure[]> {
     try {
       await this.#parts.ports.detach(port, 'removed')
@@ -427,7 +463,9 @@ export class EbpfRouter implements EbpfDataplane {
 
   async #lookAtUplink(): Promise<void> {
     const { tables, ports, netlink, uplinkIndex, paths } = this.#parts
-    for (const { object, message } of await this.#settle()) this.#options.logger.warn(message, { port: object.key })
+    const unsettled = new Map((await this.#settle()).map(({ object, message }) => [object.key, message]))
+    for (const [port, message] of unsettled) if (this.#unsettled.get(port) !== message) this.#options.logger.warn(message, { port })
+    this.#unsettled = unsettled
     const uplink = await netlink.links.get(uplinkIndex)
     const { mtu } = uplink
     await ports.fitSegments(largestSegment(uplink, this.#options.addresses))
@@ -451,11 +489,16 @@ export class EbpfRouter implements EbpfDataplane {
     }
   }
 
+  /** One at a time: while work on devices takes long, those that waited would all have their turns before what is asked for next. */
   async #lookInTurn(): Promise<void> {
+    if (this.#isLooking) return
+    this.#isLooking = true
     try {
       await this.#inTurn(() => this.#look())
     } catch (error) {
       this.#options.logger.error('The links cannot be looked at', { reason: String(error) })
+    } finally {
+      this.#isLooking = false
     }
   }
 
