@@ -1,6 +1,6 @@
-import { DataplaneError, type TraceIntent, type TracedPacket } from '@heddle/core'
+import { DataplaneError, type InspectableDataplane, type TraceIntent, type TracedPacket } from '@heddle/core'
 import type { MemoryDataplane } from '@heddle/dataplane-memory'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { endpoint, Overlay } from './support/overlay.js'
 
 const A = '192.0.2.1'
@@ -61,5 +61,20 @@ it('live packets of a dataplane that is lost are refused, with the reason, and t
   plane?.endpoint(port).send(Uint8Array.of(0x45))
   expect(await packet).toMatchObject({ done: false, value: { type: 'traced' } })
   end.abort()
+  await overlay.stop(agent)
+})
+
+// All links of the node were asked about, for nothing.
+it('what a dataplane has in the kernel is asked for where it is shown, and not where only what it chose is', async () => {
+  const overlay = new Overlay()
+  const inspectKernel = vi.fn<InspectableDataplane['inspectKernel']>(async () => ({
+    choices: [{ what: 'programs', chosen: 'tcx', because: 'it is there' }],
+    parts: [{ kind: 'map', name: 'fib', details: 'of words' }],
+  }))
+  const agent = await overlay.agent(overlay.config(A, { neighbors: [] }), Object.assign(overlay.dataplane(A), { inspectKernel }))
+  expect(await agent.show('dataplane')).toMatchObject([{ choices: [{ chosen: 'tcx' }] }])
+  expect(inspectKernel.mock.calls.map(([wanted]) => wanted?.parts)).toEqual([false])
+  expect(await agent.show('bpf')).toMatchObject([{ name: 'fib' }])
+  expect(inspectKernel.mock.calls.map(([wanted]) => wanted?.parts ?? true)).toEqual([false, true])
   await overlay.stop(agent)
 })

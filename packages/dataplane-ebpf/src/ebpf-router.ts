@@ -206,7 +206,7 @@ export class EbpfRouter implements EbpfDataplane {
     return inspect(this.#parts.maps.object)
   }
 
-  async inspectKernel(): Promise<KernelInspection> {
+  async inspectKernel(wanted?: { readonly parts?: boolean }): Promise<KernelInspection> {
     this.#mustBeOpen()
     const { maps, tables, ports, uplinkIndex, transit, mergers, survival } = this.#parts
     const { uplink, underlayNetns, pinDirectory, asked } = this.#options
@@ -227,6 +227,7 @@ export class EbpfRouter implements EbpfDataplane {
       links,
       underlayNetns,
       pinDirectory,
+      ...wanted,
     })
   }
 

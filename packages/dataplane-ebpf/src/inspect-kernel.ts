@@ -1,7 +1,8 @@
 import type { DataplaneChoice, KernelInspection, KernelPart } from '@heddle/core'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { programsOn } from './device/end-filter.js'
+import { setImmediate } from 'node:timers/promises'
+import { programsFound } from './device/end-filter.js'
 import { BEHIND_JOINT_LABELS, IN_VXLAN, type MergedSegments } from './device/segment-merger.js'
 import { inspect } from './inspect.js'
 import type { NativeAttached, NativeObject } from './native/binding.js'
@@ -34,11 +35,16 @@ export interface InspectOptions {
   readonly links: readonly InspectedLink[]
   readonly underlayNetns: string | undefined
   readonly pinDirectory: string | undefined
+  /** Whether parts are wanted; so they are when it is left out. */
+  readonly parts?: boolean
 }
 
+/** Links that are asked about at once, several questions each: a node may have 100,000, and everything else that it does has its turn between. */
+const ASKED_AT_ONCE = 64
+
 /** Asks the kernel what it holds, and what else is on the links. @throws LinuxError */
-export function inspectKernel(options: InspectOptions): KernelInspection {
-  return { choices: choicesOf(options), parts: partsOf(options) }
+export async function inspectKernel(options: InspectOptions): Promise<KernelInspection> {
+  return { choices: choicesOf(options), parts: options.parts === false ? [] : await partsOf(options) }
 }
 
 /** Features that rows of their own tell of, which say what was chosen, and not only what could be. */
@@ -98,7 +104,7 @@ function unmerged(feature: 'vxlan' | 'vxlan-gpe', without: readonly EbpfFeatureN
   return { isMerging: false, because: lackOf(feature, without) }
 }
 
-function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions): KernelPart[] {
+async function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions): Promise<KernelPart[]> {
   const { programs, maps } = inspect(object)
   const pinned = (name: string): { readonly pin?: string } => {
     const path = pinDirectory === undefined ? undefined : join(pinsOf(pinDirectory), name)
@@ -107,7 +113,13 @@ function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions)
   }
   const own = new Set(programs.map(({ id }) => id))
   const named = new Map(links.map(({ name, index }) => [index, name]))
-  const found = new Map(Array.from(named, ([index, name]) => [index, { name, there: programsOn(underlayNetns, index) }]))
+  const found = await inParts([...named], async ([index, name]): Promise<Found> => {
+    return { index, name, there: await programsFound(underlayNetns, index) }
+  })
+  const gone = new Set(found.flatMap(({ index, there }) => (there === undefined ? [index] : [])))
+  const linkParts = await inParts(links, ({ name, index, how, pin }): KernelPart => {
+    return { kind: 'link', name, id: index, ...pinned(pin), details: gone.has(index) ? 'the link is gone' : `ingress by ${how}` }
+  })
   return [
     ...programs.map(({ name, id, tag, machineCode, instructions, verified }): KernelPart => {
       const details = `${instructions} instructions, ${verified} looked at by the verifier`
@@ -116,22 +128,33 @@ function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions)
     ...maps.map(({ name, capacity, octets, keyOctets, valueOctets }): KernelPart => {
       return { kind: 'map', name, octets, capacity, ...pinned(name), details: `${keyOctets} octets a key, ${valueOctets} a value` }
     }),
-    ...links.map(({ name, index, how, pin }): KernelPart => ({
-      kind: 'link',
-      name,
-      id: index,
-      ...pinned(pin),
-      details: found.get(index)?.there === undefined ? 'the link is gone' : `ingress by ${how}`,
-    })),
-    ...[...found.values()].flatMap(({ name, there = [] }) => foreignOn(name, there, own)),
+    ...linkParts,
+    ...found.flatMap((one) => foreignOn(one, own)),
   ]
 }
 
+/** A link, and the programs on it; undefined where it is gone. */
+interface Found {
+  readonly index: number
+  readonly name: string
+  readonly there: readonly NativeAttached[] | undefined
+}
+
+/** Does something for each of many, some at once, and lets everything else have its turn between. */
+async function inParts<T, R>(all: readonly T[], work: (one: T) => R | Promise<R>): Promise<R[]> {
+  const done: R[] = []
+  for (let first = 0; first < all.length; first += ASKED_AT_ONCE) {
+    for (const one of await Promise.all(all.slice(first, first + ASKED_AT_ONCE).map(work))) done.push(one)
+    await setImmediate()
+  }
+  return done
+}
+
 /** Programs of others on a link. */
-function foreignOn(link: string, found: readonly NativeAttached[], own: ReadonlySet<number>): KernelPart[] {
+function foreignOn({ name: link, there = [] }: Found, own: ReadonlySet<number>): KernelPart[] {
   // In the order in which they see packets; none where somebody took ours away.
-  const ours = found.findLastIndex(({ id }) => own.has(id))
-  return found.flatMap(({ id, name, how }, at): KernelPart[] => {
+  const ours = there.findLastIndex(({ id }) => own.has(id))
+  return there.flatMap(({ id, name, how }, at): KernelPart[] => {
     if (own.has(id)) return []
     const place = ours === -1 ? '' : at < ours ? ', before ours' : ', behind ours'
     const details = `ingress of ${link} by ${how}${place}`

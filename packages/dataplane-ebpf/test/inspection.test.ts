@@ -67,8 +67,8 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
   })
   const partsOf = async (options?: Partial<InspectOptions>, there: readonly NativeAttached[] = []): Promise<readonly KernelPart[]> => {
     const { inspectKernel } = await probed({})
-    const asked = vi.spyOn(native(), 'programsOn').mockReturnValue([...there])
-    const { parts } = inspectKernel(optionsOf(options))
+    const asked = vi.spyOn(native(), 'programsFound').mockResolvedValue([...there])
+    const { parts } = await inspectKernel(optionsOf(options))
     const links = new Set((options?.links ?? [UPLINK, POD]).map(({ index }) => index))
     expect(asked.mock.calls).toEqual(Array.from(links, (index) => [undefined, index]))
     asked.mockRestore()
@@ -80,8 +80,8 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     options: Partial<InspectOptions> = {},
   ): Promise<Omit<DataplaneChoice, 'what'> | undefined> => {
     const { inspectKernel } = await probed(lacking)
-    vi.spyOn(native(), 'programsOn').mockReturnValue([])
-    return inspectKernel(optionsOf(options)).choices.find((one) => one.what === what)
+    vi.spyOn(native(), 'programsFound').mockResolvedValue([])
+    return (await inspectKernel(optionsOf(options))).choices.find((one) => one.what === what)
   }
 
   it('has each program and map with its figures, in order of their names', async () => {
@@ -129,6 +129,39 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     expect((await foreignOf(both)).map(({ details }) => details.split(', ')[1])).toEqual(['before ours', 'behind ours'])
     // Somebody has taken theirs away.
     expect((await foreignOf([there[3]])).map(({ details }) => details)).toEqual(['ingress of uplink up0 by tcx'])
+  })
+
+  // BGP, CNI and the control socket stood still for as long as it took to ask about all ports of a large node.
+  it('asks about many links beside everything else, some at a time, and about none for what is chosen alone', async () => {
+    const { inspectKernel } = await probed({})
+    const links = Array.from({ length: 1000 }, (_, index) => ({ ...POD, name: `port ${index}: eth0`, index: index + 10 }))
+    let [turns, open, most, isDone] = [0, 0, 0, false]
+    const turn = (): void => {
+      turns++
+      if (!isDone) setImmediate(turn)
+    }
+    setImmediate(turn)
+    const beside = vi.spyOn(native(), 'programsFound').mockImplementation(async (_netns, index) => {
+      most = Math.max(most, ++open)
+      // As if the kernel had answered at once.
+      await Promise.resolve()
+      open--
+      if (index === 12) throw new Error(['ENODEV', '19', 'find a link', 'No such device'].join('\u0001'))
+      return [{ id: 99, name: 'theirs', how: 'tcx', isOurs: false }]
+    })
+    const here = vi.spyOn(native(), 'programsOn')
+    const { parts } = await inspectKernel(optionsOf({ links, pinDirectory: undefined }))
+    isDone = true
+    expect(parts.filter(({ kind }) => kind === 'link').map(({ name }) => name)).toEqual(links.map(({ name }) => name))
+    expect(parts.filter(({ details }) => details === 'the link is gone').map(({ id }) => id)).toEqual([12])
+    expect(parts.filter(({ kind }) => kind === 'foreign').length).toBe(links.length - 1)
+    expect(turns).toBeGreaterThan(15)
+    expect(most).toBeLessThanOrEqual(64)
+    expect([beside.mock.calls.length, here.mock.calls.length]).toEqual([links.length, 0])
+
+    beside.mockClear()
+    const { choices, parts: none } = await inspectKernel(optionsOf({ links, parts: false }))
+    expect([choices.length > 0, none, beside.mock.calls.length, here.mock.calls.length]).toEqual([true, [], 0, 0])
   })
 
   it('says by what packets go from tunnel to tunnel, and why', async () => {
@@ -202,9 +235,9 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
 
   it('says of no feature that it is chosen where it is there and something else was chosen', async () => {
     const { inspectKernel, chooseMeans } = await probed({})
-    vi.spyOn(native(), 'programsOn').mockReturnValue([])
+    vi.spyOn(native(), 'programsFound').mockResolvedValue([])
     const merger = { isMerging: false, because: 'of harm' }
-    const { choices } = inspectKernel(optionsOf({ choice: chooseMeans('veth', []), mergers: { vxlan: merger, joint: merger } }))
+    const { choices } = await inspectKernel(optionsOf({ choice: chooseMeans('veth', []), mergers: { vxlan: merger, joint: merger } }))
     const chosen = choices.map((one) => one.chosen)
     for (const name of ['netkit', 'xdp', 'vxlan', 'vxlan-gpe']) expect(chosen).not.toContain(name)
     expect(chosen).toEqual(expect.arrayContaining(['tcx', 'veth', 'clsact', 'tc', 'one by one', 'redirect-peer', 'decap-l3', 'btf']))
@@ -213,18 +246,20 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
   // One row said that it was there, and chosen, and another that it was not.
   it.each(WITHOUT)('says of %s that it is done without where it is to be, and in no row that it is chosen', async (name, instead) => {
     const { inspectKernel, chooseMeans } = await probed({})
-    vi.spyOn(native(), 'programsOn').mockReturnValue([])
+    vi.spyOn(native(), 'programsFound').mockResolvedValue([])
     const devices = name === 'clsact' || name === 'tcx' ? 'veth' : undefined
     const transit = { isAttached: false, because: name === 'xdp' ? 'xdp is not there (since Linux 5.9): to be done without' : 'it is so' }
     const merger = { isMerging: true, because: 'they are' }
     const common = { transit, mergers: { vxlan: merger, joint: merger } }
-    const { choices } = inspectKernel(optionsOf({ ...common, choice: chooseMeans(devices, [name]), without: [name] }))
+    const { choices } = await inspectKernel(optionsOf({ ...common, choice: chooseMeans(devices, [name]), without: [name] }))
     const told = choices.filter(({ because }) => because.endsWith('to be done without'))
     expect(told).not.toEqual([])
     for (const { because, chosen } of told) expect([because, chosen]).toEqual([expect.stringContaining(`${name} `), instead])
     expect(choices.filter(({ chosen }) => chosen === name)).toEqual([])
     expect(choices.filter(({ because }) => because.startsWith(`${name} is there`))).toEqual([])
-    const all = inspectKernel(optionsOf({ ...common, transit: { isAttached: true, because: 'it is' }, choice: chooseMeans(devices, []) }))
+    const all = await inspectKernel(
+      optionsOf({ ...common, transit: { isAttached: true, because: 'it is' }, choice: chooseMeans(devices, []) }),
+    )
     expect(all.choices.filter(({ because }) => because.includes('done without'))).toEqual([])
   })
 })

@@ -53,10 +53,10 @@ export async function agentRows(
 }
 
 async function rowOf(dataplane: Dataplane, capabilities: DataplaneCapabilities, failures: readonly string[]): Promise<DataplaneRow> {
-  const { choices } = await kernelOf(dataplane)
+  const { choices } = await kernelOf(dataplane, { parts: false })
   return dataplaneRow(capabilities, await dataplane.dump(), failures, choices)
 }
 
-async function kernelOf(dataplane: Dataplane): Promise<KernelInspection> {
-  return isInspectable(dataplane) ? dataplane.inspectKernel() : { choices: [], parts: [] }
+async function kernelOf(dataplane: Dataplane, wanted?: { readonly parts: boolean }): Promise<KernelInspection> {
+  return isInspectable(dataplane) ? dataplane.inspectKernel(wanted) : { choices: [], parts: [] }
 }

@@ -34,8 +34,11 @@ export interface KernelInspection {
 
 /** A dataplane that can be looked into. */
 export interface InspectableDataplane {
-  /** @throws DataplaneError `dataplane.closed` */
-  inspectKernel(): Promise<KernelInspection>
+  /**
+   * @param wanted `parts`: what it has in the kernel, which takes questions about every link; it may be left empty where that is false
+   * @throws DataplaneError `dataplane.closed`
+   */
+  inspectKernel(wanted?: { readonly parts?: boolean }): Promise<KernelInspection>
 }
 
 /** Whether a dataplane can be looked into. */

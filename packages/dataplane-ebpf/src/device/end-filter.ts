@@ -25,9 +25,23 @@ export function programsOn(netns: string | undefined, ifindex: number): NativeAt
   try {
     return call((native) => native.programsOn(netns, ifindex))
   } catch (error) {
-    if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
-    return undefined
+    return noneOf(error)
   }
+}
+
+/** As `programsOn`, beside everything else. @throws LinuxError */
+export async function programsFound(netns: string | undefined, ifindex: number): Promise<NativeAttached[] | undefined> {
+  try {
+    return await callAsync((native) => native.programsFound(netns, ifindex))
+  } catch (error) {
+    return noneOf(error)
+  }
+}
+
+/** A link that is gone has none. */
+function noneOf(error: unknown): undefined {
+  if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
+  return undefined
 }
 
 /**
