@@ -23,8 +23,8 @@ it('draws replies to what was translated, and errors about it, also behind exten
     for (const [turn, input] of inputs.entries()) {
       const outcomes = interpret({ ...world, memory }, input)
       const outcome = outcomes[turn % outcomes.length]
-      const back = outcome.type === 'delivered' ? backOf(input, memory) : undefined
-      if (back !== undefined) seen.add(back)
+      const found = outcome.type === 'delivered' ? [backOf(input, memory), ofRouter(input, memory)] : []
+      for (const one of found) if (one !== undefined) seen.add(one)
       memory = outcome.memory ?? memory
     }
   }
@@ -33,11 +33,24 @@ it('draws replies to what was translated, and errors about it, also behind exten
   const extended = [...flows.filter((flow) => !flow.endsWith(' 1')), 'pool: error of 6', 'service: error of 17'].map(
     (one) => `${one} behind extensions`,
   )
-  expect([...seen]).toEqual(expect.arrayContaining([...flows, ...errors, ...extended]))
+  const hidden = ['error of 1 from a router inside', 'error of 58 from a router inside']
+  expect([...seen]).toEqual(expect.arrayContaining([...flows, ...errors, ...extended, ...hidden]))
 })
 
 function interpret(world: World, input: PacketInput): Outcome[] {
   return input.from === 'port' ? interpretFromPort(world, input.port, input.packet) : interpretFromUnderlay(world, input)
+}
+
+/** An error from inside about what came through a pool for another one there. */
+function ofRouter(input: PacketInput, { translations }: Memory): string | undefined {
+  const ip = readIp(input.from === 'port' ? input.packet : input.packet.subarray(4))
+  if (typeof ip === 'string') return undefined
+  const { source, quoted } = see(ip)
+  if (quoted === undefined || source.equals(quoted.destination)) return undefined
+  const isHidden = translations.some(
+    ({ by, protocol, from }) => by === 'pool' && protocol === quoted.protocol && isSame(from, turned(endsOf(quoted))),
+  )
+  return isHidden ? `error of ${ip.protocol} from a router inside` : undefined
 }
 
 /** What translated the flow that a packet is a reply to, or an error about. */

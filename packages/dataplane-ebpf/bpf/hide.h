@@ -69,17 +69,16 @@ static __always_inline int hide_part(struct __sk_buff *skb, struct work *work, _
 /* What `hide` says of an ICMP error: its caller goes on by `hide_error`, which needs the stack that `hide` has. */
 #define HIDES_ERROR (-7)
 
-/* An error about a reply that came through the pool of the zone in `work->key`. What is about nothing known would show an address that is hidden. */
+/* An error about a packet that came through the pool of the zone in `work->key`, from whoever inside. What is about nothing known would show an address that is hidden. */
 static __always_inline int hide_error(struct __sk_buff *skb, struct work *work)
 {
 	struct packet *packet = &work->packet;
 	int result;
 
 	read_tuple(skb, &work->tuple, packet->at, packet->at + packet->length);
+	work->has_quoted = 0;
 	result = translate_error(skb, work->key.zone);
-	if (result != GOES_ON)
-		return result;
-	return is_same_address(packet->source, work->hidden.source) ? REASON_NAT_EXHAUSTED : GOES_ON;
+	return result != GOES_ON || work->has_quoted ? result : REASON_NAT_EXHAUSTED;
 }
 
 /* Hides the packet in hand, which a lookup takes from `vrf` to `outside`, where a pool stands between them. GOES_ON, HIDES_ERROR or a drop reason. */

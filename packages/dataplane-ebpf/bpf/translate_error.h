@@ -39,13 +39,13 @@ static __always_inline void turn(struct tuple *tuple)
 	tuple->destination_port = port;
 }
 
-/* The error goes to who sent the quoted packet; its own source changes only when it comes from the end that the packet was for. */
-static __always_inline void rewrite_outer(struct __sk_buff *skb, struct work *work, int is_from_end)
+/* The error goes to who sent the quoted packet; its own source changes only when it comes from the end that the packet was for, or has to be hidden. */
+static __always_inline void rewrite_outer(struct __sk_buff *skb, struct work *work, int has_other_source)
 {
 	struct tuple *outer = &work->opener;
 
 	copy_ends(outer, &work->tuple);
-	if (is_from_end)
+	if (has_other_source)
 		__builtin_memcpy(outer->source, work->ends.destination, sizeof(outer->source));
 	__builtin_memcpy(outer->destination, work->ends.source, sizeof(outer->destination));
 	rewrite_ends(skb, work->packet.at, 0, &work->tuple, outer);
@@ -66,14 +66,18 @@ static __always_inline void show_quoted(struct work *work, const struct nat_flow
 	work->quoted.source_port = flow->client_port;
 }
 
-/* GOES_ON or a drop reason; a packet about nothing known stays as it is. */
+/*
+ * GOES_ON or a drop reason; a packet about nothing known stays as it is, without `has_quoted`.
+ *
+ * `zone`: VRF whose addresses it has, or what the pool is known by that it leaves through
+ */
 __noinline int translate_error(struct __sk_buff *skb, __u32 zone)
 {
 	struct work *work = current_work();
 	struct nat_flow *flow;
 	struct tuple *quoted;
 	__u8 checksum[2] ALIGNED = {};
-	int is_from_end, result;
+	int has_other_source, result;
 	__u32 message;
 
 	if (!work || !read_quoted(skb, work, work->packet.at + work->packet.length))
@@ -90,11 +94,12 @@ __noinline int translate_error(struct __sk_buff *skb, __u32 zone)
 	if (result != GOES_ON)
 		return result;
 	read_target(&work->ends, flow);
-	is_from_end = is_same_address(work->tuple.source, quoted->destination);
+	/* Whoever behind a pool sent it: outside, only the pool's own address may show (RFC 5508 REQ-5). */
+	has_other_source = is_pools(zone) || is_same_address(work->tuple.source, quoted->destination);
 	/* The quoted packet goes against the entry: what the entry calls its destination is where the quoted packet came from. */
 	turn(&work->ends);
 	rewrite_ends(skb, message + 8, work->packet.at + work->packet.length, quoted, &work->ends);
-	rewrite_outer(skb, work, is_from_end);
+	rewrite_outer(skb, work, has_other_source);
 	bpf_skb_store_bytes(skb, message + 2, checksum, 2, BPF_F_RECOMPUTE_CSUM);
 	put_half(checksum, ~sum_of_message(skb, &work->packet, message));
 	bpf_skb_store_bytes(skb, message + 2, checksum, 2, BPF_F_RECOMPUTE_CSUM);

@@ -44,6 +44,7 @@ const course = fc.tuple(arbitraryServices, arbitraryPools, fc.array(step, { minL
 /** What is to come about: packets, answers and errors with other ends, to ports and to the underlay; and the reasons that are of translation alone. */
 const WANTED = [
   ...['send', 'answer', 'error'].flatMap((type) => ['deliver', 'send'].map((verdict) => `${type} ${verdict}  with other ends`)),
+  'error of a hidden router send  with other ends',
   ...['no-backend', 'nat-exhausted', 'fragment'].map((reason) => `send drop ${reason}`),
 ]
 
@@ -127,7 +128,9 @@ function* follow(
     const came = comeOut(result, sending.place)
     if (came !== undefined && result.reason === undefined) out.unshift(came)
     const isTranslated = came !== undefined && isOther(came.packet, sending.packet)
-    yield { input, result, name: `${each.type} ${result.verdict} ${result.reason ?? ''} ${isTranslated ? 'with other ends' : ''}`.trim() }
+    const isHidden = each.type === 'error' && !each.isFromEnd && came !== undefined && hasOtherSource(came.packet, sending.packet)
+    const what = isHidden ? 'error of a hidden router' : each.type
+    yield { input, result, name: `${what} ${result.verdict} ${result.reason ?? ''} ${isTranslated ? 'with other ends' : ''}`.trim() }
   }
 }
 
@@ -159,5 +162,10 @@ function comeOut({ verdict, packet }: Result, from: Place): Sending | undefined 
 /** Whether a packet has other addresses or ports than another one. */
 function isOther(a: Uint8Array, b: Uint8Array): boolean {
   const [from, to] = a[0] >> 4 === 4 ? [12, 24] : [8, 44]
+  return Buffer.compare(a.subarray(from, to), b.subarray(from, to)) !== 0
+}
+
+function hasOtherSource(a: Uint8Array, b: Uint8Array): boolean {
+  const [from, to] = a[0] >> 4 === 4 ? [12, 16] : [8, 24]
   return Buffer.compare(a.subarray(from, to), b.subarray(from, to)) !== 0
 }

@@ -4,8 +4,9 @@ import type { NumberRange } from './policy.js'
 /**
  * Source NAT of a VRF: packets that a `lookup` next hop takes from `vrf` into `outside` come from `address` there, each flow by a port of the range. A
  * port is shared by flows to different ends. Replies, and ICMP errors that go to the source of what they quote, find their way back into `vrf`; who sent a
- * reply that is lost there is told by the address of the pool. What is no flow of TCP, UDP or an ICMP echo, or would need another port where a protocol
- * cannot change it (SCTP), is dropped as `nat-exhausted`. Policies of endpoints outside know a flow by `address`. Needs the feature `nat`.
+ * reply that is lost there is told by the address of the pool, from which errors of endpoints and routers in `vrf` about what came back come, too (RFC 5508
+ * REQ-5). What is no flow of TCP, UDP or an ICMP echo and no such error, or would need another port where a protocol cannot change it (SCTP), is
+ * dropped as `nat-exhausted`. Policies of endpoints outside know a flow by `address`. Needs the feature `nat`.
  */
 export interface NatPoolObject {
   readonly id: number

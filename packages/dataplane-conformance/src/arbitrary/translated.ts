@@ -184,14 +184,14 @@ function arbitraryPlain(kind: Flow['kind'], ends: Ends, way: 'request' | 'reply'
   return fc.constant({ from, packet: testIcmp({ ...ends, type, rest: ends.sourcePort * 65_536 + 1 }) })
 }
 
-/** Draws an error about what went the other way, from its destination or from a router before that, now and then to somebody else than its source. */
+/** Draws an error about what went the other way, from its destination or from a router before that, on either side, now and then to somebody else than its source. */
 function arbitraryError(flow: Kind, { source, destination, sourcePort, destinationPort }: Ends): fc.Arbitrary<Sent> {
   const family = source.includes(':') ? 6 : 4
   const { near, far } = ADDRESSES[family]
   const ports = flow.kind === 'echo' ? { sourcePort, destinationPort } : { sourcePort: destinationPort, destinationPort: sourcePort }
   return fc
     .record({
-      from: fc.constantFrom(source, source, source, far[1]),
+      from: fc.constantFrom(source, source, source, source, near[1], far[1]),
       to: fc.oneof({ weight: 8, arbitrary: fc.constant(destination) }, { weight: 1, arbitrary: fc.constantFrom(...near, ...far) }),
       type: fc.constantFrom(...(family === 4 ? [3, 11] : [1, 3])),
       about: arbitraryMessage(flow, { source: destination, destination: source, ...ports }, 'request'),

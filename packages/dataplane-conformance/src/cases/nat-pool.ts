@@ -224,6 +224,40 @@ export const natPoolCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'nat: an ICMP error of a router inside, about a packet that came through the pool, leaves from the address of the pool (RFC 5508 REQ-5)',
+    needs,
+    async run(lab) {
+      await start(lab)
+      // Red has a machine of its own at the address of the pool.
+      const routers = { 4: ['10.1.0.254', POOL[4]], 6: ['fd01::254', POOL[6]] } as const
+      for (const family of FAMILIES) {
+        const [tooBig, expired] = family === 4 ? [{ type: 3, code: 4 }, { type: 11 }] : [{ type: 2 }, { type: 3 }]
+        const errors = [{ ...tooBig, rest: 1280 }, expired]
+        const fromRed = (packet: Uint8Array): Promise<Observed> =>
+          lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[0], packet: labelled([{ label: 110 }], packet) })
+        const answer = { source: SERVER[family], sourcePort: 80, destinationPort: 4000, flags: 18 }
+        sent(lab, await lab.fromPort(1, testSegment({ source: CLIENT[family], destination: SERVER[family], sourcePort: 4000 })))
+        const back = expectDelivered(await receive(lab, testSegment({ ...answer, destination: POOL[family] })), 1)
+        const quoted = testSegment({ ...answer, destination: POOL[family], ttl: 63 })
+        for (const error of errors) {
+          const told = testIcmp({ ...error, source: POOL[family], destination: SERVER[family], body: quoted, ttl: 63 })
+          for (const source of routers[family]) {
+            const found = await fromRed(testIcmp({ ...error, source, destination: SERVER[family], body: back }))
+            checkEqual(sent(lab, found), told, `error of ${source}`)
+          }
+          const beside = testIcmp({ ...error, source: OTHER[family], destination: SERVER[family], body: back })
+          checkEqual(sent(lab, await lab.fromPort(2, beside)), told, 'error of what is behind a port')
+        }
+        // Of what is about nothing known neither the source nor what it quotes may show.
+        for (const source of routers[family]) {
+          const unknown = testSegment({ ...answer, destination: CLIENT[family], destinationPort: 4001 })
+          const error = testIcmp({ ...errors[0], source, destination: SERVER[family], body: unknown })
+          expectDropped(await fromRed(error), 'nat-exhausted')
+        }
+      }
+    },
+  },
+  {
     name: 'nat: policies of an endpoint outside know a flow by the address of the pool, both ways, and so do errors about it',
     needs: { offers: ['nat', 'policy'] },
     async run(lab) {
@@ -274,7 +308,10 @@ export const natPoolCases: readonly ConformanceCase[] = [
         const received = testPacket({ ...back, destination: CLIENT[family], ttl: 63 })
         const error = await lab.fromPort(1, testIcmp({ source: CLIENT[family], destination: server, type, body: received }))
         const quoted = testPacket({ ...back, destination: address, ttl: 63 })
-        checkEqual(expectDelivered(error, 3), testIcmp({ source: address, destination: server, type, body: quoted, ttl: 63 }), 'error')
+        const told = testIcmp({ source: address, destination: server, type, body: quoted, ttl: 63 })
+        checkEqual(expectDelivered(error, 3), told, 'error')
+        const beside = await lab.fromPort(2, testIcmp({ source: OTHER[family], destination: server, type, body: received }))
+        checkEqual(expectDelivered(beside, 3), told, 'error of a router inside')
       }
     },
   },

@@ -13,7 +13,7 @@ export function hide(state: DataplaneState, memory: Memory, ip: Ip, vrf: number 
   const seen = see(ip)
   const zone = `pool ${pool.id}`
   const flows = memory.translations.filter(({ by, id }) => by === 'pool' && id === pool.id)
-  if (seen.kind === 'error') return hideError(memory, ip, seen, flows)
+  if (seen.kind === 'error') return hideError(memory, ip, seen, pool, flows)
   const asBefore = (packet: Ip): Ip => ({ ...packet, seen: ip.seen ?? seen })
   if (seen.kind === 'later fragment') {
     const known = memory.datagrams.find((one) => one.zone === zone && one.datagram === seen.datagram)
@@ -52,13 +52,15 @@ function portsFor(pool: NatPoolObject, memory: Memory, seen: Seen, from: Ends): 
   return Array.from({ length: last - first + 1 }, (_, index) => withPort(first + index)).filter(isFree)
 }
 
-/** An error from an endpoint about what came to it through the pool; any other would show an address that is hidden. */
-function hideError(memory: Memory, ip: Ip, seen: Seen, flows: readonly Translation[]): Served[] {
+/**
+ * An error from the private realm. About a packet of a flow that is mapped it goes on, from the NAT's own public address whoever inside it is from; about
+ * anything else it is dropped (RFC 5508 REQ-5).
+ */
+function hideError(memory: Memory, ip: Ip, seen: Seen, { address }: NatPoolObject, flows: readonly Translation[]): Served[] {
   const findQuoted = (quoted: Seen) => {
     const flow = flows.find((one) => one.protocol === quoted.protocol && isSame(one.from, turned(endsOf(quoted))))
     return flow === undefined ? undefined : ([flow, false] as const)
   }
-  return serveError(memory, ip, seen, findQuoted).map((way) =>
-    'reason' in way || !way.ip.source.equals(ip.source) ? way : { reason: 'nat-exhausted' },
-  )
+  if (seen.quoted === undefined || findQuoted(seen.quoted) === undefined) return [{ reason: 'nat-exhausted' }]
+  return serveError(memory, ip, seen, findQuoted, address)
 }

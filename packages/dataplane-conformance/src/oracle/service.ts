@@ -163,8 +163,14 @@ function renamed(datagram: string, source: IpAddress, destination: IpAddress): s
   return [String(source), String(destination), ...datagram.split(' ').slice(2)].join(' ')
 }
 
-/** An error about a translated flow is shown as if nothing had been translated. */
-export function serveError(memory: Memory, ip: Ip, seen: Seen, findQuoted: (quoted: Seen) => Found | undefined): Served[] {
+/** An error about a translated flow is shown as if nothing had been translated; from `speaker`, if there is one that all errors come from. */
+export function serveError(
+  memory: Memory,
+  ip: Ip,
+  seen: Seen,
+  findQuoted: (quoted: Seen) => Found | undefined,
+  speaker?: IpAddress,
+): Served[] {
   const { quoted } = seen
   if (quoted?.sourcePort === undefined) return [{ ip, memory }]
   const found = findQuoted(quoted)
@@ -173,7 +179,7 @@ export function serveError(memory: Memory, ip: Ip, seen: Seen, findQuoted: (quot
   if (icmpSum(ip, icmp) !== 0xffff) return [{ reason: 'inner-malformed' }]
   const [{ by, from, to }, isReply] = found
   const shown = isReply ? from : turned(to)
-  const isFromEnd = seen.source.equals(quoted.destination)
+  const source = speaker ?? (seen.source.equals(quoted.destination) ? shown.destination : seen.source)
   const inner = ip.bytes.slice(icmp + 8)
   const quotedIp: Ip = {
     ...ip,
@@ -183,7 +189,7 @@ export function serveError(memory: Memory, ip: Ip, seen: Seen, findQuoted: (quot
   }
   const rewritten = withEnds({ ...quotedIp, source: quoted.source, destination: quoted.destination }, shown, true).bytes
   const bytes = Uint8Array.from([...ip.bytes.slice(0, icmp + 8), ...rewritten])
-  const outer = { source: isFromEnd ? shown.destination : seen.source, destination: shown.source, sourcePort: 0, destinationPort: 0 }
+  const outer = { source, destination: shown.source, sourcePort: 0, destinationPort: 0 }
   const moved = withEnds({ ...ip, bytes }, outer, false)
   moved.bytes.set([0, 0], icmp + 2)
   const checksum = 0xffff - icmpSum(moved, icmp)

@@ -2,7 +2,7 @@ import type { NatPoolObject } from '@heddle/core'
 import { REASON, type Context } from '../context.js'
 import { NO_FLOW } from '../flow/flow-table.js'
 import { FRAGMENTS } from '../flow/lifetime.js'
-import { IP_PROTOCOL_SCTP, TupleKind, isSame, type Tuple } from '../flow/tuple.js'
+import { IP_PROTOCOL_SCTP, TupleKind, type Tuple } from '../flow/tuple.js'
 import { endText, keepEnds, takeAddresses, target, TRANSLATED, TRIES } from './ends.js'
 import type { NatTable } from './nat-table.js'
 import { POOL_ZONE } from './pool-table.js'
@@ -89,11 +89,11 @@ function hidePart(context: Context, zone: number, now: number): number {
   return TRANSLATED
 }
 
-/** An error about a reply that came through the pool. What is about nothing known would show an address that is hidden. */
+/** An error about a packet that came through the pool, from whoever inside. What is about nothing known would show an address that is hidden. */
 function hideError(context: Context, zone: number, now: number): number {
-  const { tuple, packet, hidden } = context
+  const { tuple, packet } = context
   tuple.read(packet.bytes, packet.view, packet.offset, packet.offset + packet.length)
+  context.hasQuoted = false
   const translated = translateError(context, zone, now)
-  if (translated !== TRANSLATED) return translated
-  return isSame(packet.source, hidden.source) ? REASON['nat-exhausted'] : TRANSLATED
+  return translated !== TRANSLATED || context.hasQuoted ? translated : REASON['nat-exhausted']
 }

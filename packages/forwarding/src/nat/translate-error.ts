@@ -7,15 +7,17 @@ import { rewriteEnds } from './rewrite.js'
 
 /**
  * An ICMP error about a translated flow: the packet that it quotes is the one that went the other way, with the ends that it had there. It is shown to
- * its receiver as it was sent (RFC 5508 §4).
+ * its receiver as it was sent (RFC 5508 §4). Then `hasQuoted` is set.
+ *
+ * @param zone VRF whose addresses it has, or what the pool is known by that it leaves through
  */
-export function translateError(context: Context, vrf: number, now: number): number {
+export function translateError(context: Context, zone: number, now: number): number {
   const { tuple, quoted, packet, tables, trace } = context
   const nat = tables.nat!
   const { bytes, view, offset, length } = packet
   const end = offset + length
   if (!readQuoted(tuple, quoted, bytes, view, end)) return TRANSLATED
-  nat.flows.keyReversed(vrf, quoted)
+  nat.flows.keyReversed(zone, quoted)
   const slot = nat.flows.find(now)
   if (slot === NO_FLOW) return TRANSLATED
   if (!messageHolds(context, end)) return REASON['inner-malformed']
@@ -24,11 +26,12 @@ export function translateError(context: Context, vrf: number, now: number): numb
   const entered = enterInside(context, service, isOpening)
   if (entered !== TRANSLATED) return entered
   nat.readTarget(nat.flows, slot, target)
-  const isFromEnd = isSame(tuple.source, quoted.destination)
+  // Whoever behind a pool sent it: outside, only the pool's own address may show (RFC 5508 REQ-5).
+  const hasOtherSource = isPools(zone) || isSame(tuple.source, quoted.destination)
   // The quoted packet goes against the entry: what the entry calls its destination is where the quoted packet came from.
   turn(target)
   rewriteEnds(view, tuple.transport + 8, end, quoted, target, true)
-  takeOuter(context, isFromEnd)
+  takeOuter(context, hasOtherSource)
   const message = tuple.transport
   view.setUint16(message + 2, 0)
   view.setUint16(message + 2, internetChecksum(bytes, message, end - message, pseudoSum(context, end)))
@@ -47,11 +50,11 @@ export function translateError(context: Context, vrf: number, now: number): numb
   return TRANSLATED
 }
 
-/** The error goes to who sent the quoted packet; its own source changes only when it comes from the end that the packet was for. */
-function takeOuter({ packet, tuple }: Context, isFromEnd: boolean): void {
+/** The error goes to who sent the quoted packet; its own source changes only when it comes from the end that the packet was for, or has to be hidden. */
+function takeOuter({ packet, tuple }: Context, hasOtherSource: boolean): void {
   const outer = outerTarget
   outer.family = tuple.family
-  outer.source.set(isFromEnd ? target.destination : tuple.source)
+  outer.source.set(hasOtherSource ? target.destination : tuple.source)
   outer.destination.set(target.source)
   rewriteEnds(packet.view, packet.offset, packet.offset + packet.length, tuple, outer, false)
   packet.source.set(outer.source)
