@@ -3,7 +3,7 @@
  * * `agent.vrf-in-use`: a VRF cannot go while an endpoint that nobody configured is attached to it
  * * `agent.stopped`: the agent is stopping
  * * `agent.dataplane-lost`: the dataplane is gone and not back yet, with the reason where it is known
- * * `agent.unsupported`: the dataplane does not offer what was asked for, or no more of it
+ * * `agent.unsupported`: the dataplane does not offer what was asked for, or no more of it, or has refused it
  * * `agent.unknown`: there is no such VRF or endpoint
  */
 export type AgentErrorCode =

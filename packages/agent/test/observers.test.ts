@@ -1,5 +1,5 @@
 import { DataplaneError, type InspectableDataplane, type TraceIntent, type TracedPacket } from '@heddle/core'
-import type { MemoryDataplane } from '@heddle/dataplane-memory'
+import { withTrace, type MemoryDataplane } from '@heddle/dataplane-memory'
 import { describe, expect, it, vi } from 'vitest'
 import { endpoint, Overlay } from './support/overlay.js'
 
@@ -32,6 +32,39 @@ describe('traces', () => {
     expect(await later).toMatchObject({ done: true })
     await overlay.stop(agent)
   })
+})
+
+// They waited without a word for what the dataplane did not do.
+it('live packets that the dataplane refuses to tell of are refused, with its reason, and nothing of them stays', async () => {
+  const overlay = new Overlay()
+  const plane = overlay.dataplane(A)
+  const apply: MemoryDataplane['apply'] = async (transaction) => {
+    const { traces = { set: [], remove: [] }, mirrors = { set: [], remove: [] } } = transaction
+    const failures = [
+      ...traces.set.map(
+        ({ id }) => ({ object: { kind: 'trace', key: String(id) }, code: 'dataplane.device', message: 'no memory' }) as const,
+      ),
+      ...mirrors.set.map(
+        ({ id }) => ({ object: { kind: 'mirror', key: String(id) }, code: 'dataplane.device', message: 'no memory' }) as const,
+      ),
+    ]
+    const report = await plane.apply({ ...transaction, traces: { ...traces, set: [] }, mirrors: { ...mirrors, set: [] } })
+    return report.status === 'refused' ? report : { ...report, failures: [...report.failures, ...failures] }
+  }
+  const pod = endpoint('pod', 'red', '10.0.0.1')
+  const config = overlay.config(A, { endpoints: [pod], neighbors: [] })
+  const agent = await overlay.agent(config, { ...withTrace(plane, () => undefined), apply })
+  for (const [looked, object] of [
+    [agent.trace({ vrf: 'red' }), 'trace 0'],
+    [agent.capture(pod), 'mirror 0'],
+  ] as const) {
+    await expect(looked[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      code: 'agent.unsupported',
+      message: `the dataplane memory did not take it: ${object}: no memory (dataplane.device) (agent.unsupported)`,
+    })
+  }
+  expect(await agent.show('dataplane')).toMatchObject([{ failures: [] }])
+  await overlay.stop(agent)
 })
 
 // They waited without a word for what came only with the next dataplane, if there was one.

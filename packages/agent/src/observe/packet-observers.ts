@@ -14,7 +14,7 @@ import {
 } from '@heddle/core'
 import { EventQueue } from '@heddle/io'
 import { AgentError } from '../agent-error.js'
-import type { Synchronizer } from '../sync/synchronizer.js'
+import { describeFailure, type Synchronizer } from '../sync/synchronizer.js'
 
 /** Whose packets are captured. */
 export interface CaptureRequest extends Pick<EndpointIntent, 'netns' | 'ifname'> {
@@ -101,6 +101,10 @@ export class PacketObservers {
     signal?.addEventListener('abort', end, { once: true })
     try {
       await synchronizer.run()
+      const refused = synchronizer.failures.find(({ object }) => `${object.kind} ${object.key}` === key)
+      if (refused !== undefined) {
+        throw new AgentError('agent.unsupported', `the dataplane ${capabilities.kind} did not take it: ${describeFailure(refused)}`)
+      }
       for (let next = await events.next(); next.done !== true; next = await events.next()) yield next.value as T
     } finally {
       signal?.removeEventListener('abort', end)
