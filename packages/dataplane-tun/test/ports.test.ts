@@ -4,10 +4,13 @@ import { LinkAddresses } from '@heddle/forwarding'
 import { EventQueue, silentLogger } from '@heddle/io'
 import { LinuxError, Netlink } from '@heddle/linux'
 import { IpAddress } from '@heddle/wire'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openDevice } from '../src/forwarder/device.js'
 import { Ports } from '../src/forwarder/ports.js'
 import type { Lanes } from '../src/lanes/lanes.js'
+import { makeFolder } from './support/folders.js'
 import { Namespaces } from './support/namespaces.js'
 import { missing, titled } from './support/requirements.js'
 
@@ -87,6 +90,49 @@ describe.skipIf(missing() !== '')(titled('devices of ports'), () => {
       await ports.settleKind(0, link)
       await attaching
       expect(ports.devices).toEqual([])
+    })
+  })
+
+  // Whatever had its number there was deleted: as a rule what had come in its place.
+  describe('whose path comes to lead to another namespace', () => {
+    let folder: string
+    let ports: Ports
+    const events = new EventQueue<DataplaneEvent>()
+    const [before, after] = ['led-before', 'led-after']
+    const named = (pod: string): string => namespaces.in(pod, ...'ip -br link'.split(' '))
+    beforeEach(async () => {
+      folder = makeFolder('led')
+      for (const pod of [before, after]) namespaces.add(pod)
+      const addresses = new LinkAddresses(new SharedArrayBuffer(LinkAddresses.octets(8)))
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+      ports = new Ports({ lanes: LANES, events, hasPort: () => true, hasLink: () => false, addresses, logger: silentLogger })
+      symlinkSync(namespaces.path(before), join(folder, 'pod'))
+      await ports.attach(0, { ...request, netns: join(folder, 'pod') })
+      rmSync(join(folder, 'pod'))
+      symlinkSync(namespaces.path(after), join(folder, 'pod'))
+    })
+    afterEach(async () => {
+      vi.useRealTimers()
+      await ports.close(false)
+      rmSync(folder, { recursive: true })
+      for (const pod of [before, after]) namespaces.delete(pod)
+    })
+
+    it('go, and leave the device that comes in their place', async () => {
+      const [{ ifindex }] = ports.devices
+      expect(await ports.attach(0, { ...request, netns: join(folder, 'pod') })).toMatchObject({ ifindex })
+      expect(named(after)).toMatch(/^eth0 /m)
+      await vi.waitFor(() => expect(named(before)).not.toMatch(/^(eth0|gone)/m))
+    })
+
+    it('go, and leave a device of their number', async () => {
+      const [{ ifindex }] = ports.devices
+      namespaces.in(after, ...`ip link add other0 index ${ifindex} type veth peer name other1 index 77`.split(' '))
+      vi.advanceTimersByTime(1000)
+      await ports.detach(7, 'for its turn')
+      expect(ports.devices).toEqual([])
+      expect(named(after)).toMatch(/^other0@/m)
+      await vi.waitFor(() => expect(named(before)).not.toMatch(/^(eth0|gone)/m))
     })
   })
 

@@ -160,10 +160,14 @@ export class Ports {
     this.#releases = Promise.all([this.#releases, attached.device.release()])
   }
 
-  /** Deletes a device by netlink, later: by its descriptor it would stop the forwarding of all others for some ten milliseconds. */
-  async #delete(port: number, { request, facts, device }: Attached): Promise<void> {
+  /**
+   * Deletes a device by netlink, later: by its descriptor it would stop the forwarding of all others for some ten milliseconds. So it goes where its path leads to
+   * another namespace by now, in which its number is another device's.
+   */
+  async #delete(port: number, { request, facts, device, namespace }: Attached): Promise<void> {
     try {
-      await this.#reaper.bury(request.netns, facts.ifindex, routesOf(request).map(String))
+      if (namespaceOf(request) === namespace) return await this.#reaper.bury(request.netns, facts.ifindex, routesOf(request).map(String))
+      device.setPersist(false)
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       this.#logger.debug('A device was not deleted by its link', { port, reason: error.message })
