@@ -7,6 +7,9 @@ import type { NumberRange } from './policy.js'
  * reply that is lost there is told by the address of the pool, from which errors of endpoints and routers in `vrf` about what came back come, too (RFC 5508
  * REQ-5). What is no flow of TCP, UDP or an ICMP echo and no such error, or would need another port where a protocol cannot change it (SCTP), is
  * dropped as `nat-exhausted`. Policies of endpoints outside know a flow by `address`. Needs the feature `nat`.
+ *
+ * Pools in a row are not supported. `outside` may be hidden by another pool, and each hides what is led through it alone; of a packet that is led through both
+ * in one go, replies come back through the last one only: they are then for the first one's address in `outside`, and dropped as `no-route` where nothing leads to it.
  */
 export interface NatPoolObject {
   readonly id: number

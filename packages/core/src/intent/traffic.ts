@@ -53,7 +53,10 @@ export interface ServiceIntent extends Omit<ServiceObject, 'id' | 'vrf' | 'seed'
   readonly health?: HealthCheckIntent
 }
 
-/** A VRF whose addresses are hidden behind one where its packets go to another VRF of this node. */
+/**
+ * A VRF whose addresses are hidden behind one where its packets go to another VRF of this node. What goes on from there into a third VRF by another one of these
+ * gets no replies (`NatPoolObject`).
+ */
 export interface NatIntent {
   /** The VRF that is hidden, and the one in which it is. */
   readonly vrf: string

@@ -403,6 +403,44 @@ export const natPoolCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'nat: a VRF that another one is hidden in may be hidden itself, also in that one',
+    needs,
+    async run(lab) {
+      const overlay = await startOverlay(lab)
+      const both = FAMILIES.flatMap((family) => {
+        const [server, address] = family === 4 ? ['10.201.0.9', '172.21.0.1'] : ['fd00:201::9', 'fd21::1']
+        return [
+          { vrf: RED, outside: BLUE, server: SERVER[family], client: CLIENT[family], port: 1, address: POOL[family], labels: [2002, 120] },
+          { vrf: BLUE, outside: RED, server, client: CLIENT[family], port: 3, address, labels: [2001, 110] },
+        ]
+      })
+      await lab.program({
+        ...overlay,
+        nextHops: [...overlay.nextHops, ...[RED, BLUE].map((vrf) => ({ id: 50 + vrf, action: { type: 'lookup', vrf } as const }))],
+        groups: [...overlay.groups, ...[51, 52].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 0 }))],
+        natPools: both.map(({ vrf, outside, address }, id) => pool({ id, vrf, outside, address: IpAddress.parse(address) })),
+        routes: [
+          ...overlay.routes,
+          ...both.flatMap(({ vrf, outside, server: prefix }) => [
+            { vrf, prefix, group: 50 + outside },
+            { vrf: outside, prefix, group: outside === BLUE ? 12 : 11 },
+          ]),
+        ],
+      })
+      for (const { server, client, port, address, labels } of both) {
+        const request = { destination: server, sourcePort: 4000, destinationPort: 80 }
+        const there = expectSent(await lab.fromPort(port, testSegment({ ...request, source: client })), lab.peers[0])
+        const expected = labelled([{ label: labels[0] }], testSegment({ ...request, source: address, ttl: 63 }))
+        checkEqual(there.slice(0, 3), expected.slice(0, 3), 'label')
+        checkEqual(there.slice(4), expected.slice(4), 'request')
+        const reply = { source: server, sourcePort: 80, destinationPort: 4000, flags: 18 }
+        const packet = labelled([{ label: labels[1] }], testSegment({ ...reply, destination: address }))
+        const back = await lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[0], packet })
+        checkEqual(expectDelivered(back, port), testSegment({ ...reply, destination: client, ttl: 63 }), 'reply')
+      }
+    },
+  },
+  {
     name: 'nat: malformed pools are refused, two between the same VRFs too',
     needs,
     async run(lab) {
