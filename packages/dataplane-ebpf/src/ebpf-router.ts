@@ -114,6 +114,8 @@ export class EbpfRouter implements EbpfDataplane {
   readonly #timers: readonly NodeJS.Timeout[]
   /** Whether a look waits for its turn, or has it. */
   #isLooking = false
+  /** Why the last look did not see all, as it was logged. */
+  #unseen: ReadonlySet<string> = new Set()
   /** What looks could not have endpoints do, as it was logged, by port. */
   #unsettled: ReadonlyMap<string, string> = new Map()
   #isSweeping = false
@@ -419,7 +421,9 @@ export class EbpfRouter implements EbpfDataplane {
       () => this.#lookAtUplink(),
       () => ports.moveOne(),
     ]
-    await allOf(looks.map((look) => () => this.#warned(look)))
+    const unseen = new Set<string>()
+    await allOf(looks.map((look) => () => this.#warned(look, unseen)))
+    this.#unseen = unseen
   }
 
   /** A link of the same name that comes later is another one. */
@@ -451,14 +455,17 @@ export class EbpfRouter implements EbpfDataplane {
     }
   }
 
-  async #warned(look: () => Promise<void>): Promise<void> {
+  /** @param unseen takes why it failed */
+  async #warned(look: () => Promise<void>, unseen = new Set<string>()): Promise<void> {
     try {
       await look()
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       // It went meanwhile, which the next look tells.
       if (await this.#isUplinkGone()) return
-      this.#options.logger.warn('The links cannot be looked at', { reason: error.message })
+      const { message: reason } = error
+      if (!unseen.has(reason) && !this.#unseen.has(reason)) this.#options.logger.warn('The links cannot be looked at', { reason })
+      unseen.add(reason)
     }
   }
 

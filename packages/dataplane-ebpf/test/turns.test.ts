@@ -1,5 +1,6 @@
 import type { FibTransaction } from '@heddle/core'
 import { silentLogger, type Logger } from '@heddle/io'
+import { LinuxError } from '@heddle/linux'
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
@@ -49,6 +50,18 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane that does one thing 
     settle.mockResolvedValueOnce([])
     for (let time = 0; time < 3; time++) await look()
     expect(settle).toHaveBeenCalledTimes(6)
+    expect(warnings()).toHaveLength(2)
+  })
+
+  it('warns once of links that cannot be looked at, and once more when that happens again', async () => {
+    const { ports, transit } = router.parts
+    const refusal = new LinuxError('ENOBUFS', 105, 'ask', 'No buffer space available')
+    const refused = [vi.spyOn(ports, 'look').mockRejectedValue(refusal), vi.spyOn(transit, 'look').mockRejectedValue(refusal)]
+    const warnings = (): unknown[] => warn.mock.calls.filter(([said]) => said === 'The links cannot be looked at')
+    for (let time = 0; time < 3; time++) await look()
+    expect(warnings()).toEqual([['The links cannot be looked at', { reason: refusal.message }]])
+    for (const spy of refused) spy.mockResolvedValueOnce()
+    for (let time = 0; time < 3; time++) await look()
     expect(warnings()).toHaveLength(2)
   })
 
