@@ -253,6 +253,36 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     expect(await lab.ping()).toContain(' 2 received')
   })
 
+  // It stayed, as what was written could not be taken back either, and the error was none of the contract.
+  it('takes a device back whose program is refused, also where its maps are refused to be put right', async () => {
+    const router = await lab.open()
+    await router.apply(podTransaction(1))
+    const { maps } = router.parts
+    const refusal = (what: string): LinuxError => new LinuxError('ENOMEM', 12, what, 'Cannot allocate memory')
+    const attach = vi.spyOn(maps.object, 'attach').mockRejectedValueOnce(refusal('attach'))
+    const original = maps.delete.bind(maps)
+    let isRefused = true
+    const remove = vi.spyOn(maps, 'delete').mockImplementation((map, key) => {
+      if (isRefused && map === 'links') throw refusal('write map links')
+      return original(map, key)
+    })
+    try {
+      await expect(lab.attach(router, 0)).rejects.toMatchObject({
+        code: 'dataplane.device',
+        message: expect.stringContaining('the program of port 0 cannot be attached') as string,
+      })
+      await expect.poll(() => lab.inPod(0, 'ip', '-o', 'link')).not.toContain('eth0')
+      isRefused = false
+      await router.parts.ports.look()
+      for (const map of ['links', 'devices', 'requests']) expect([map, [...maps.entries(map)]]).toEqual([map, []])
+    } finally {
+      remove.mockRestore()
+      attach.mockRestore()
+    }
+    for (const port of PODS.keys()) await lab.attach(router, port)
+    expect(await lab.ping()).toContain(' 2 received')
+  })
+
   // The error was none of the contract.
   it('says by code that what is asked anew of a device cannot be written, and lets it go on', async () => {
     const router = await lab.open()

@@ -439,7 +439,8 @@ export class Ports {
       await raisePair(netlink, pair, request)
       return { attachment, means, isUnmovable: false }
     } catch (cause) {
-      this.#written.forget(port, pair.host.index)
+      // What is refused of that is done before the port gets another device, and by the next look.
+      await this.#takeAway(port, [() => this.#written.forget(port, pair.host.index)]).catch(notDone)
       const deleted = netlink.links.delete(pair.host.index).catch(() => undefined)
       if (attachment !== undefined) await this.#undo(attachment, deleted)
       throw notAttached(port, cause)
