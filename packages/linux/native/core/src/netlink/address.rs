@@ -2,14 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use futures_util::TryStreamExt;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::AddressMessageBuilder;
 
 use super::{
     LinkSelector, Netlink, Pending,
     link::{find, index_of},
-    parse_ip, parse_prefix,
+    list, parse_ip, parse_prefix,
 };
 use crate::error::{Context, Error, Result};
 
@@ -52,8 +51,7 @@ impl Netlink {
                 None => None,
             };
             let mut addresses = Vec::new();
-            let mut stream = handle.address().get().execute();
-            while let Some(message) = stream.try_next().await.context(|| "list addresses".into())? {
+            for message in list(handle.address().get().execute(), || "list addresses".into()).await? {
                 if index.is_none_or(|index| index == message.header.index) {
                     addresses.extend(read(&message));
                 }
@@ -82,14 +80,10 @@ impl Netlink {
             let operation = format!("delete address {address} of link {link}");
             let (address, length) = parse_prefix(&address, &operation)?;
             let index = index_of(&handle, &link).await?;
-            let mut stream = handle.address().get().execute();
-            let mut found = None;
-            while let Some(message) = stream.try_next().await.context(|| operation.clone())? {
-                let is_it = message.header.index == index && message.header.prefix_len == length && local_of(&message) == Some(address);
-                if is_it && found.is_none() {
-                    found = Some(message);
-                }
-            }
+            let found = list(handle.address().get().execute(), || operation.clone())
+                .await?
+                .into_iter()
+                .find(|message| message.header.index == index && message.header.prefix_len == length && local_of(message) == Some(address));
             let message = found.ok_or_else(|| Error::from_errno(libc::EADDRNOTAVAIL, operation.clone()))?;
             handle.address().del(message).execute().await.context(|| operation)
         })

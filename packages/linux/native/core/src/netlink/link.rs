@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use netlink_packet_route::link::{AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State};
 use rtnetlink::{Handle, LinkUnspec};
 
-use super::{LinkSetup, Netlink, Pending, exchange::Exchange, format_mac, parse_mac, setup::set_up};
+use super::{LinkSetup, Netlink, Pending, exchange::Exchange, format_mac, list, parse_mac, setup::set_up};
 use crate::error::{Context, Error, Result};
 
 /// What the kernel says about a link.
@@ -63,12 +63,8 @@ pub struct LinkChange {
 impl Netlink {
     pub fn links(&self) -> Pending<Vec<Link>> {
         self.call(move |handle| async move {
-            let mut links = Vec::new();
-            let mut stream = handle.link().get().execute();
-            while let Some(message) = stream.try_next().await.context(|| "list links".into())? {
-                links.push(read(&message));
-            }
-            Ok(links)
+            let links = list(handle.link().get().execute(), || "list links".into()).await?;
+            Ok(links.iter().map(read).collect())
         })
     }
 

@@ -17,7 +17,8 @@ use std::{
     thread,
 };
 
-use rtnetlink::Handle;
+use futures_util::{Stream, TryStreamExt, pin_mut};
+use rtnetlink::{Handle, packet_core::NetlinkPayload};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) use self::link::check_name as check_link_name;
@@ -57,7 +58,9 @@ impl Netlink {
                     }
                     let runtime = Builder::new_current_thread().enable_io().build().context(|| "start a runtime".into())?;
                     let guard = runtime.enter();
-                    let (connection, handle, _) = rtnetlink::new_connection().context(|| "open a netlink socket".into())?;
+                    let (mut connection, handle, _) = rtnetlink::new_connection().context(|| "open a netlink socket".into())?;
+                    // See `list`.
+                    connection.set_forward_done(true);
                     drop(guard);
                     Ok((runtime, connection, handle))
                 };
@@ -96,6 +99,38 @@ impl Netlink {
             Some(jobs) if jobs.send(job).is_err() => Pending::failed(lost()),
             Some(_) => Pending(Ok(answer)),
         }
+    }
+}
+
+/// Everything that a request for a list is answered with. The end of a list is an answer that nobody expects, and has what it was broken off by: what it told until
+/// then would pass for all that there is.
+async fn list<T>(
+    stream: impl Stream<Item = std::result::Result<T, rtnetlink::Error>>,
+    operation: impl FnOnce() -> String,
+) -> Result<Vec<T>> {
+    pin_mut!(stream);
+    let mut answers = Vec::new();
+    loop {
+        match stream.try_next().await {
+            Ok(Some(answer)) => answers.push(answer),
+            Ok(None) => return Ok(answers),
+            Err(error) => match code_of_end(&error) {
+                None => return Err(error).context(operation),
+                Some(0) => return Ok(answers),
+                Some(code) => return Err(Error::from_errno(code.abs(), operation())),
+            },
+        }
+    }
+}
+
+/// The number of an error, 0 for none, where an answer is the end of a list.
+fn code_of_end(error: &rtnetlink::Error) -> Option<i32> {
+    match error {
+        rtnetlink::Error::UnexpectedMessage(message) => match &message.payload {
+            NetlinkPayload::Done(done) => Some(done.code),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -153,7 +188,28 @@ fn format_mac(octets: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_mac, parse_mac, parse_prefix};
+    use futures_util::stream;
+    use rtnetlink::packet_core::{DoneMessage, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+    use tokio::runtime::Builder;
+
+    use super::{format_mac, list, parse_mac, parse_prefix};
+
+    // What could not be listed passed for what was not there.
+    #[test]
+    fn a_list_that_was_broken_off_is_an_error() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let listed = |code: i32| {
+            let mut done = DoneMessage::default();
+            done.code = code;
+            let end = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::Done(done));
+            let answers = [Ok(1), Ok(2), Err(rtnetlink::Error::UnexpectedMessage(end))];
+            runtime.block_on(list(stream::iter(answers), || "list links".into()))
+        };
+        assert_eq!(listed(0).unwrap(), [1, 2]);
+        assert_eq!(listed(-libc::ENOMEM).unwrap_err().code(), "ENOMEM");
+        let failed = runtime.block_on(list(stream::iter([Ok(1), Err(rtnetlink::Error::RequestFailed)]), || "list links".into()));
+        assert_eq!(failed.unwrap_err().code(), "EIO");
+    }
 
     #[test]
     fn prefixes() {

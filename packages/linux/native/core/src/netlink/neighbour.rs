@@ -1,6 +1,5 @@
 //! Neighbours: which link-layer address answers for an IP address on a link.
 
-use futures_util::TryStreamExt;
 use netlink_packet_route::{
     AddressFamily,
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState},
@@ -9,7 +8,7 @@ use netlink_packet_route::{
 use super::{
     LinkSelector, Netlink, Pending, format_mac,
     link::{find, index_of},
-    parse_ip, parse_mac,
+    list, parse_ip, parse_mac,
 };
 use crate::error::{Context, Error};
 
@@ -48,8 +47,7 @@ impl Netlink {
             };
             let mut neighbours = Vec::new();
             for request in [handle.neighbours().get(), handle.neighbours().get().proxies()] {
-                let mut stream = request.execute();
-                while let Some(message) = stream.try_next().await.context(|| "list neighbours".into())? {
+                for message in list(request.execute(), || "list neighbours".into()).await? {
                     if index.is_none_or(|index| index == message.header.ifindex) {
                         neighbours.extend(read(&message));
                     }

@@ -11,7 +11,7 @@ use rtnetlink::{Handle, RouteMessageBuilder, RouteNextHopBuilder};
 use super::{
     LinkSelector, Netlink, Pending,
     link::{find, index_of},
-    parse_ip, parse_prefix,
+    list, parse_ip, parse_prefix,
 };
 use crate::error::{Context, Error, Result};
 
@@ -147,8 +147,7 @@ impl Netlink {
             for message in
                 [RouteMessageBuilder::<std::net::Ipv4Addr>::new().build(), RouteMessageBuilder::<std::net::Ipv6Addr>::new().build()]
             {
-                let mut stream = handle.route().get(message).execute();
-                while let Some(message) = stream.try_next().await.context(|| "list routes".into())? {
+                for message in list(handle.route().get(message).execute(), || "list routes".into()).await? {
                     let route = read(&message);
                     if table.is_none_or(|table| table == route.table) {
                         routes.push(route);
