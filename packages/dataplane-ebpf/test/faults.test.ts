@@ -82,6 +82,37 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     }
   })
 
+  // It stayed in the host, up and without its program.
+  it('takes a device away that got another name, when its path led to another namespace before it was opened', async () => {
+    const netns = lab.path('renamed-pod')
+    symlinkSync(lab.podNetns(0), netns)
+    const request = { netns, ifname: 'eth0', addresses: [PODS[0]], mtu: 1400 }
+    const pinDirectory = lab.path('led-renamed')
+    try {
+      const first = await lab.open({ pinDirectory })
+      await first.apply(podTransaction(1))
+      await first.attachPort(0, request)
+      const index = new View(LINK, first.parts.maps.get('links', 0)).get('ifindex')
+      await first.close({ keep: true })
+      const name = new RegExp(`^${index}: ([^@:]+)`, 'm').exec(lab.inHost('ip', '-o', 'link'))?.[1] ?? ''
+      for (const words of [`${name} down`, `${name} name renamed`, 'renamed up']) lab.inHost(...`ip link set ${words}`.split(' '))
+      rmSync(netns)
+      symlinkSync(lab.podNetns(1), netns)
+      const second = await lab.open({ pinDirectory })
+      await second.attachPort(0, request)
+      expect(lab.inHost('ip', '-o', 'link')).not.toContain('renamed')
+      expect((await second.dump()).devices).toMatchObject([{ port: 0 }])
+      expect(lab.inPod(1, ...'ip -br link'.split(' '))).toContain('eth0')
+      const rows = [...second.parts.maps.numbered('devices')].map(([device]) => device)
+      expect(rows).toEqual([new View(LINK, second.parts.maps.get('links', 0)).get('ifindex')])
+      await lab.close(second)
+      expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: (hd|gone)/)
+    } finally {
+      rmSync(netns)
+    }
+    expect(lab.inPod(0, ...'ip -br link'.split(' '))).not.toContain('eth0')
+  })
+
   it('takes devices over that got another MAC address, or another name, meanwhile', async () => {
     const pinDirectory = lab.path('changed')
     const first = await lab.open({ pinDirectory })

@@ -181,8 +181,11 @@ export class Ports {
     const pair = await openPair(netlink, hostNamesOf(this.#options.uplink, port), device, isHere ? before.hostIndex : undefined)
     const facts = factsOf(pair)
     const isSame = isHere && before.hostIndex === pair.host.index
-    // Somebody took it away, and nobody has looked since: what was made in its place has no program.
-    if (isHere && !isSame) await this.#lose(port, before)
+    // Somebody took it away, and nobody has looked since, or it is not found by its names any more: what was made in its place has no program.
+    if (isHere && !isSame) {
+      await this.#takeAway(port, [() => this.#buryIfThere(port, before.hostIndex)])
+      await this.#lose(port, before)
+    }
     const { host } = pair
     const program = isSame ? before : await this.#program(port, pair, request, resolves)
     if (isSame) {
@@ -306,6 +309,12 @@ export class Ports {
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error // gone, with its namespace or by itself; or it goes with the router's end
     }
+  }
+
+  /** As `#buryHost`, unless its number is another device's by now. */
+  async #buryIfThere(port: number, hostIndex: number): Promise<void> {
+    const host = await findLink(this.#options.netlink, hostIndex)
+    if (host !== undefined && this.#written.isOf(port, host)) await this.#buryHost(hostIndex)
   }
 
   /** The router's end is down at once, and goes a little later, and the other with it. @throws LinuxError when it stays */
