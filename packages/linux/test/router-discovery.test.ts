@@ -13,6 +13,14 @@ const [LEFT, RIGHT] = ['fe80::1', 'fe80::2'].map((text) => IpAddress.parse(text)
 const HASTY: Clock = { now: () => nodeClock.now(), setTimer: (delay, fire) => nodeClock.setTimer(delay / 20, fire) }
 
 describe('router discovery on one link', () => {
+  const advertisement: Icmpv6Message = {
+    type: 'router-advertisement',
+    hopLimit: 0,
+    flags: 0,
+    lifetime: 0,
+    reachableTime: 0,
+    retransTimer: 0,
+  }
   interface End {
     readonly protocol: RouterProtocol
     readonly sent: { readonly at: number; readonly type: Icmpv6Message['type']; readonly to: string }[]
@@ -59,6 +67,28 @@ describe('router discovery on one link', () => {
     right.protocol.stop()
     left.protocol.stop()
     expect(clock.pending).toEqual([])
+  })
+
+  // A socket that can send nothing is of no use any more, and another one is made: timers of the one before sent into the void for ever, and held the process.
+  it.each([0, 1, 2, 3])('is over where it is stopped by what cannot be sent, message %i', async (last) => {
+    const clock = new ManualClock()
+    const heard: string[] = []
+    let sent = 0
+    const protocol: RouterProtocol = new RouterProtocol({
+      clock,
+      random: seededRandom(4),
+      send: () => {
+        if (sent++ === last) protocol.stop()
+      },
+      heard: (router) => heard.push(String(router)),
+    })
+    protocol.start()
+    if (last === 2) protocol.received({ message: advertisement, source: RIGHT, hopLimit: 255 })
+    await clock.run(20_000)
+    expect([sent, clock.pending, heard]).toEqual([last + 1, [], []])
+    for (const message of [advertisement, { type: 'router-solicitation' } as const])
+      protocol.received({ message, source: RIGHT, hopLimit: 255 })
+    expect([sent, clock.pending, heard]).toEqual([last + 1, [], []])
   })
 
   it('asks three times, and advertises at most every 3 and at least every 10 seconds (RFC 4861 §6.2.4, §6.3.7)', async () => {

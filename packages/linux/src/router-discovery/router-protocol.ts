@@ -47,6 +47,8 @@ export interface RouterProtocolOptions {
 export class RouterProtocol {
   readonly #timers = new Set<Timer>()
   #last: IpAddress | undefined
+  /** Perhaps amid a message, which could not be sent. */
+  #isOver = false
 
   constructor(private readonly options: RouterProtocolOptions) {}
 
@@ -56,11 +58,13 @@ export class RouterProtocol {
   }
 
   stop(): void {
+    this.#isOver = true
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
   }
 
   received({ message, source, hopLimit }: HeardMessage): void {
+    if (this.#isOver) return
     if (hopLimit !== 255 || !source.isLinkLocal) return // RFC 4861 §6.1
     if (message.type === 'router-solicitation') {
       const delay = (this.options.random.uint32() / 2 ** 32) * MAX_ANSWER_DELAY
@@ -72,7 +76,7 @@ export class RouterProtocol {
     if (this.#last?.equals(source) === true) return
     this.#last = source
     this.options.send(ADVERTISEMENT, source)
-    this.options.heard(source)
+    if (!this.#isOver) this.options.heard(source)
   }
 
   #advertise(): void {
@@ -83,12 +87,13 @@ export class RouterProtocol {
 
   /** @param left how often at most, while nobody is heard */
   #solicit(left: number): void {
-    if (left === 0 || this.#last !== undefined) return
+    if (left === 0 || this.#last !== undefined || this.#isOver) return
     this.options.send({ type: 'router-solicitation' }, ALL_ROUTERS)
     this.#later(SOLICITATION_INTERVAL, () => this.#solicit(left - 1))
   }
 
   #later(delay: number, fire: () => void): void {
+    if (this.#isOver) return
     const timer = this.options.clock.setTimer(delay, () => {
       this.#timers.delete(timer)
       fire()
