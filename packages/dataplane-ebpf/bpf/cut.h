@@ -113,7 +113,8 @@ __noinline int cut_part(struct __sk_buff *skb)
 	if (bpf_skb_store_bytes(skb, ETHERNET + header, data->octets + (next & (MAX_DATA - 1)), COUNT_WITHIN(size, MAX_DATA), BPF_F_RECOMPUTE_CSUM) < 0)
 		return 0;
 	skb->mark = PART_MARK;
-	if (bpf_clone_redirect(skb, config->uplink, BPF_F_INGRESS) < 0)
+	/* More than zero where the uplink is down, or has no room for what comes in. */
+	if (bpf_clone_redirect(skb, config->uplink, BPF_F_INGRESS) != 0)
 		return 0;
 	cutting->next = next + size;
 	return 1;
