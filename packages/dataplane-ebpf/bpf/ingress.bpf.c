@@ -25,6 +25,9 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 	result = parse_outer(skb, &work->outer);
 	if (result == NOT_OURS)
 		return result;
+	/* That of a priority is of the link it came by alone: it would go on with the packet. */
+	if (skb->vlan_present)
+		bpf_skb_vlan_pop(skb);
 	begin_general_way();
 	if (observes() & OBSERVES_TRACES)
 		begin_trace(skb, NONE, NONE);

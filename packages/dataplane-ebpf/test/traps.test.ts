@@ -3,7 +3,7 @@ import { echoRequest, labelled, testPacket, vxlanBefore } from '@heddle/dataplan
 import type { EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { ebpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
-import { execFile, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { execFile, spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -17,6 +17,7 @@ import type { NativeObject } from '../src/native/binding.js'
 import { call, callAsync } from '../src/native/call.js'
 import type { EbpfInspection } from '../src/inspection.js'
 import { ebpfFeatures } from '../src/probe.js'
+import { endProcess } from '../../dataplane-tun/test/support/end-process.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { deliveriesIn } from './support/delivered-type.js'
 import { countRuns, runsOf } from './support/program-runs.js'
@@ -27,6 +28,8 @@ const run = promisify(execFile)
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
 
 const hasVxlan = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'vxlan' && available)
+
+const hasPython = spawnSync('python3', ['-c', 'import socket; socket.AF_PACKET']).status === 0
 
 const hasEthtool = existsSync('/usr/sbin/ethtool')
 
@@ -150,6 +153,64 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
     await expect.poll(() => arrived.push(...far.take().filter((bytes) => bytes[0] >> 4 === 4))).toBeGreaterThan(0)
     expect(arrived).toHaveLength(1)
   })
+
+  // The tag lay beside the packet, and went on with it.
+  it.skipIf(!hasPython)(
+    `VLAN: what came with the tag of a priority is sent on without one${hasPython ? '' : ' (skipped: needs python3)'}`,
+    async () => {
+      const label = 2001
+      const common = { type: 'tunnel', encapsulation: 'mpls-udp', ttlModel: 'pipe', trafficClassModel: 'pipe' } as const
+      const [local, remote] = [UNDERLAY.b[0], UNDERLAY.a[0]].map((address) => IpAddress.parse(address))
+      const report = await routers.b.apply({
+        ...emptyTransaction(++generations.b),
+        nextHops: { set: [{ id: 9, action: { ...common, local, remote, labels: [3001] } }], remove: [] },
+        labels: { set: [{ label, action: { type: 'swap', nextHop: 9 }, sources: 0 }], remove: [] },
+      })
+      expect(report).toMatchObject({ status: 'applied', failures: [] })
+      const macOf = (site: Site): number[] => [
+        ...MacAddress.parse(sites.in(sites.short('site', site), 'cat', '/sys/class/net/up0/address').trim()).toBytes(),
+      ]
+      const outer = (from: Site, to: Site, destinationPort: number, payload: Uint8Array): Uint8Array => {
+        const [source, destination] = [UNDERLAY[from][0], UNDERLAY[to][0]].map((address) => IpAddress.parse(address))
+        const packet = writeOuter({
+          source,
+          destination,
+          protocol: 17,
+          ttl: 64,
+          trafficClass: 0,
+          sourcePort: 50_000,
+          destinationPort,
+          payload,
+        })
+        // A priority, and no VLAN.
+        return Uint8Array.of(...macOf(to), ...macOf(from), 0x81, 0, 0x60, 0, 8, 0, ...packet)
+      }
+      const request = echoRequest(IpAddress.parse(POD.a[0]), IpAddress.parse(POD.b[0]))
+      using wire = await Capture.open(sites.path(sites.short('site', 'a')), 'up0', { frames: true })
+      using far = await Capture.open(sites.path(sites.short('site', 'b')), 'up0', { frames: true })
+      const reader = sites.start(sites.short('site', 'a'), 'python3', fileURLToPath(new URL('support/tags.py', import.meta.url)))
+      try {
+        const lines = createInterface(reader.stdout!)[Symbol.asyncIterator]()
+        expect((await lines.next()).value).toBe('ready')
+        /** What the next frame to arrive that has these octets says of its tag. */
+        const tagOf = async (octets: Uint8Array): Promise<string | undefined> => {
+          for (;;) {
+            const { value, done } = await lines.next()
+            if (done === true) return undefined
+            const [tag, frame] = value.split(' ')
+            if (frame.includes(Buffer.from(octets).toString('hex'))) return tag
+          }
+        }
+        const marked = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
+        far.send(outer('b', 'a', 9, marked))
+        expect(await tagOf(marked)).toBe(String(0x6000))
+        wire.send(outer('a', 'b', 6635, labelled([{ label }], request)))
+        expect(await tagOf(labelled([{ label: 3001, ttl: 63 }], request))).toBe('none')
+      } finally {
+        await endProcess(reader)
+      }
+    },
+  )
 
   it.skipIf(!hasEthtool)(
     `checksum-partial: what an endpoint leaves to a device is summed where it lies behind the tunnel's headers${hasEthtool ? '' : ' (skipped: needs ethtool)'}`,
