@@ -11,6 +11,11 @@ export type HarnessFeature =
   | 'outer-header'
   /** `receive` can choose the outer traffic class, where there is an outer IP header. */
   | 'outer-traffic-class'
+  /**
+   * The dataplane judges, and drops by reason, all that comes by GRE, by VXLAN and to the old UDP port 51234 of MPLS. Without it, what can be no tunnel's of its own
+   * is left to the host, where nobody sees it: GRE of another protocol, VXLAN while there is no VNI, and at that port what has no label that is taken from its source.
+   */
+  | 'takes-all'
   /** `inject` can send a frame that is shorter than its header, which a kernel hands to nobody. */
   | 'short-frames'
   /** The harness has `bfd`. */

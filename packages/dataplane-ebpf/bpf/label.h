@@ -8,24 +8,8 @@
 #include "nexthop.h"
 #include "outer.h"
 
-/* Labels looked at before a stack is taken for bottomless. */
-#define MAX_DEPTH 16
 /* Labels below a swapped one that are passed over for the flow's hash. */
 #define MAX_HASH_DEPTH 16
-
-static __always_inline int is_source(__u32 set, const struct outer *outer)
-{
-	struct source_host_key host = { .set = set, .family = outer->family };
-	struct source_net_key net = { .length = 64 + 128, .set = bpf_htonl(set), .family = bpf_htonl(outer->family) };
-
-	__builtin_memcpy(host.address, outer->source, sizeof(host.address));
-	if (bpf_map_lookup_elem(&source_hosts, &host))
-		return 1;
-#pragma unroll
-	for (int word = 0; word < 4; word++)
-		net.address[word] = bpf_htonl(outer->source[word]);
-	return bpf_map_lookup_elem(&source_nets, &net) != 0;
-}
 
 /* Offset of what the labels below a popped one carry; of these themselves where their bottom is not seen. */
 static __always_inline __u32 behind_labels(struct __sk_buff *skb, __u32 at, __u32 end, __u32 is_bottom)

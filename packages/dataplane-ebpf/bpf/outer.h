@@ -11,6 +11,9 @@
 /* Of the tag of a frame. */
 #define VLAN_ID 0xfff
 
+/* Labels looked at before a stack is taken for bottomless. */
+#define MAX_DEPTH 16
+
 static __always_inline int is_local(__u32 family, const __u32 *words)
 {
 	struct local_key key = { .family = family };
@@ -19,7 +22,21 @@ static __always_inline int is_local(__u32 family, const __u32 *words)
 	return bpf_map_lookup_elem(&locals, &key) != 0;
 }
 
-/* GRE of MPLS (RFC 4023): checksum, key and sequence number are passed over, anything else is refused. */
+static __always_inline int is_source(__u32 set, const struct outer *outer)
+{
+	struct source_host_key host = { .set = set, .family = outer->family };
+	struct source_net_key net = { .length = 64 + 128, .set = bpf_htonl(set), .family = bpf_htonl(outer->family) };
+
+	__builtin_memcpy(host.address, outer->source, sizeof(host.address));
+	if (bpf_map_lookup_elem(&source_hosts, &host))
+		return 1;
+#pragma unroll
+	for (int word = 0; word < 4; word++)
+		net.address[word] = bpf_htonl(outer->source[word]);
+	return bpf_map_lookup_elem(&source_nets, &net) != 0;
+}
+
+/* GRE of MPLS (RFC 4023): checksum, key and sequence number are passed over, any other flag is refused. GRE of anything else is the host's. */
 static __always_inline int parse_gre(struct __sk_buff *skb, struct outer *outer)
 {
 	__u32 at = outer->at, length = 4;
@@ -27,7 +44,9 @@ static __always_inline int parse_gre(struct __sk_buff *skb, struct outer *outer)
 
 	if (at + length > outer->end || bpf_skb_load_bytes(skb, at, header, 4) < 0)
 		return REASON_OUTER_MALFORMED;
-	if (half_at(header + 2) != GRE_MPLS || (header[0] & 0x4c) || (header[1] & 7))
+	if (half_at(header + 2) != GRE_MPLS)
+		return NOT_OURS;
+	if ((header[0] & 0x4c) || (header[1] & 7))
 		return REASON_OUTER_MALFORMED;
 	length += (header[0] & 0x80 ? 4 : 0) + (header[0] & 0x20 ? 4 : 0) + (header[0] & 0x10 ? 4 : 0);
 	if (at + length > outer->end)
@@ -49,6 +68,34 @@ static __always_inline void pass_joint_label(struct __sk_buff *skb, struct outer
 	outer->at += LABEL_ENTRY;
 }
 
+/*
+ * Whether there is, below explicit nulls, a label that is taken from this source. The former port of MPLS over UDP is one of those that Linux gives out by itself:
+ * whatever else comes to it is for the socket that has it.
+ */
+__noinline int begins_with_label(struct __sk_buff *skb, struct outer *outer)
+{
+	__u8 octets[LABEL_ENTRY] ALIGNED;
+
+	if (!outer)
+		return 0;
+	for (int depth = 0; depth < MAX_DEPTH; depth++) {
+		__u32 at = outer->at + depth * LABEL_ENTRY, word, label;
+
+		if (at + LABEL_ENTRY > outer->end || bpf_skb_load_bytes(skb, at, octets, LABEL_ENTRY) < 0)
+			return 0;
+		word = word_at(octets);
+		label = word >> 12;
+		if (label != 0 && label != 2) {
+			struct label *entry = label_of(&label);
+
+			return entry && is_source(entry->sources, outer);
+		}
+		if (word >> 8 & 1)
+			return 0;
+	}
+	return 0;
+}
+
 /* The UDP checksum is not verified: a device has done so, or it covers a payload whose own checksums do. */
 static __always_inline int parse_udp(struct __sk_buff *skb, const struct config *config, struct outer *outer)
 {
@@ -66,6 +113,8 @@ static __always_inline int parse_udp(struct __sk_buff *skb, const struct config 
 		return NOT_OURS;
 	if (!(config->encapsulations >> outer->encapsulation & 1))
 		return NOT_OURS;
+	if (port == VXLAN_PORT && !(config->encapsulations & HAS_VNIS))
+		return NOT_OURS;
 	length = half_at(header + 4);
 	if (!skb->gso_size) {
 		if (length < UDP_HEADER || at + length > outer->end)
@@ -75,6 +124,8 @@ static __always_inline int parse_udp(struct __sk_buff *skb, const struct config 
 	outer->at = at + UDP_HEADER;
 	if (outer->encapsulation == MPLS_UDP)
 		pass_joint_label(skb, outer);
+	if (port == MPLS_UDP_LEGACY_PORT && !begins_with_label(skb, outer))
+		return NOT_OURS;
 	return GOES_ON;
 }
 

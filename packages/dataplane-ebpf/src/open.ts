@@ -13,10 +13,11 @@ import { largestSegment } from './device/segments.js'
 import { Transit, TRANSIT_PIN } from './device/transit.js'
 import { UplinkProgram } from './device/uplink-program.js'
 import { BEHIND_JOINT_LABELS, IN_VXLAN, removeMergers, SegmentMerger } from './device/segment-merger.js'
+import { warnOfVxlanPort } from './device/vxlan-port.js'
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
-import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
+import { AVOIDED, HAS_VNIS, LAYOUT_VERSION } from './layout/structs/config.js'
 import { LINK, LOCAL_KEY } from './layout/structs/objects.js'
 import { dismissKeeper, type VrfDevice } from './liveness/keeper-process.js'
 import { Liveness } from './liveness/liveness.js'
@@ -187,6 +188,8 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger,
   })
   undo.push(() => liveness?.close(true))
+  if (options.encapsulations.includes('vxlan'))
+    await warnOfVxlanPort({ addresses: options.addresses, netns, vrf: vrf?.name, netlink, logger })
   const merging = {
     maps,
     config: tables.config,
@@ -339,7 +342,10 @@ function configure(options: EbpfRouterOptions, maps: KernelMaps, { config }: Ker
     )
     .set(
       'encapsulations',
-      encapsulations.reduce((mask, encapsulation) => mask | (1 << ENCAPSULATIONS.indexOf(encapsulation)), 0),
+      encapsulations.reduce(
+        (mask, encapsulation) => mask | (1 << ENCAPSULATIONS.indexOf(encapsulation)),
+        config.get('encapsulations') & HAS_VNIS,
+      ),
     )
   // Programs that a dataplane before this one has left go on meanwhile, and know flows by how that one was configured.
   maps.forgetDecisions()

@@ -228,7 +228,7 @@ function readByPrograms({ seen: { maps }, tables }: Process) {
     limited: Object.keys(table('flow_counts')),
     sets: Object.keys(table('source_sets')),
     // Even: no flows are left to be ended.
-    told: [config.get('translates'), config.get('nat_version') % 2, config.get('uplink_mtu')],
+    told: [config.get('translates'), config.get('nat_version') % 2, config.get('uplink_mtu'), config.get('encapsulations')],
   }
 }
 

@@ -47,6 +47,11 @@ describe('layouts', () => {
     expect(bits.split(', ')).toEqual(named)
   })
 
+  it('have the same bit for VNIs in C and in TypeScript, beside those of encapsulations', () => {
+    expect(readFileSync(bpf('layout/config.h'), 'utf8')).toContain(`#define HAS_VNIS 0x${config.HAS_VNIS.toString(16)}\n`)
+    expect(2 ** ENCAPSULATIONS.length).toBeLessThanOrEqual(config.HAS_VNIS)
+  })
+
   it('are all there, of every subject', () => {
     const files = readdirSync(bpf('layout'))
     expect(Array.from(header.matchAll(/^#include "layout\/(.*)"$/gm), ([, file]) => file).toSorted()).toEqual(files.toSorted())

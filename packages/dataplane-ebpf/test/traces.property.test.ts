@@ -12,7 +12,7 @@ import { memberByBuckets, spread, type Spread, tellEngine, tellPrograms, WATCHED
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, byProgram, comparedTables, cutToLoopback, limited, newEngine, packetInput } from './support/twins.js'
+import { byProgram, comparedTables, cutToLoopback, expectedBy, limited, newEngine, packetInput } from './support/twins.js'
 
 vi.mock('../../forwarding/src/member.js', async (original) => ({
   ...(await original()),
@@ -94,7 +94,7 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
       drawn,
       ({ inputs, ...spreadOver }) => {
         const { engine, traced } = tracing(spreadOver)
-        for (const each of inputs) byEngine(engine, each)
+        for (const each of inputs) expectedBy(engine, spreadOver.tables, each)
         return traced.map(kindOf)
       },
       WANTED,
@@ -115,7 +115,7 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
         for (const { id } of tables.ports) maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
         seen.length = 0
         maps.set('told_counts', 0, new Uint8Array(16))
-        for (const each of inputs) expect(byProgram(router, each)).toEqual(byEngine(engine, each))
+        for (const each of inputs) expect(byProgram(router, each)).toEqual(expectedBy(engine, tables, each))
         await expect.poll(() => seen.length, { timeout: 20_000 * PACE }).toBeGreaterThanOrEqual(wanted.length)
         expect(seen.map(told)).toEqual(wanted.map(told))
         for (const packet of seen) kinds.add(kindOf(packet))

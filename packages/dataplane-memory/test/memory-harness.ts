@@ -59,6 +59,7 @@ export function memoryHarness({
       dataplane: wrap(memory),
       features: new Set([
         'udp-port',
+        'takes-all',
         'any-source',
         'outer-header',
         'outer-traffic-class',

@@ -97,7 +97,21 @@ export const encapsulationCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'GRE with a wrong checksum, another flag or another protocol is dropped as outer-malformed',
+    name: 'at the old port 51234 an unknown label, or another source, is dropped by reason',
+    needs: { features: ['udp-port', 'takes-all'] },
+    async run(lab) {
+      await startOverlay(lab)
+      const inside = testPacket({ source: '10.1.0.1', destination: '10.0.0.1' })
+      const receive = (label: number, peer: number): Promise<Observed> => {
+        const packet = labelled([{ label }], inside)
+        return lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[peer], packet, udpPort: 51_234 })
+      }
+      expectDropped(await receive(999, 0), 'label-unknown')
+      expectDropped(await receive(101, 2), 'tunnel-source')
+    },
+  },
+  {
+    name: 'GRE with a wrong checksum or another flag is dropped as outer-malformed',
     needs: { encapsulations: ['mpls-gre'] },
     async run(lab) {
       await startOverlay(lab, { encapsulation: 'mpls-gre' })
@@ -106,13 +120,30 @@ export const encapsulationCases: readonly ConformanceCase[] = [
         [5, 1, true],
         [0, 0x40, false],
         [1, 1, false],
-        [3, 1, false],
       ]
       for (const [at, xor, checksum] of wrong) {
         const packet = greBefore(stack, { checksum })
         packet[at] ^= xor
         expectDropped(await gre(lab, packet), 'outer-malformed')
       }
+    },
+  },
+  {
+    name: 'GRE with another protocol is dropped as outer-malformed',
+    needs: { encapsulations: ['mpls-gre'], features: ['takes-all'] },
+    async run(lab) {
+      await startOverlay(lab, { encapsulation: 'mpls-gre' })
+      const packet = greBefore(labelled([{ label: 101 }], testPacket({ source: '10.1.0.1', destination: '10.0.0.1' })))
+      packet[3] ^= 1
+      expectDropped(await gre(lab, packet), 'outer-malformed')
+    },
+  },
+  {
+    name: 'without any VNI, VXLAN is dropped as vni-unknown',
+    needs: { encapsulations: ['vxlan'], features: ['takes-all'] },
+    async run(lab) {
+      const packet = vxlanBefore(RED_VNI, RED_MAC, PEER_MAC, testPacket({ source: '10.1.0.1', destination: '10.0.0.1' }))
+      expectDropped(await lab.fromUnderlay({ encapsulation: 'vxlan', source: lab.peers[0], packet }), 'vni-unknown')
     },
   },
   {

@@ -6,7 +6,7 @@ import { Memory } from '../oracle/memory.js'
 import type { Outcome } from '../oracle/outcome.js'
 import { sourcePortOf } from '../oracle/seen.js'
 import { EMPTY, type Tables } from '../tables.js'
-import { sendInput } from './surroundings.js'
+import { isLeftToHost, sendInput } from './surroundings.js'
 
 /** Has the oracle judge what becomes of packets, with everything that was there before them. */
 export class Judge {
@@ -37,8 +37,9 @@ export class Judge {
     this.#beliefs = kept(this.#beliefs, state)
   }
 
-  /** @throws ConformanceError when the oracle does not allow what becomes of the packet */
+  /** Sends nothing that is left to the host. @throws ConformanceError when the oracle does not allow what becomes of the packet */
   async send(input: PacketInput): Promise<void> {
+    if (this.#world !== undefined && isLeftToHost(this.#lab, this.#world.state, input)) return
     if (this.#isTooMuch) await this.program(this.#tables)
     const before = this.#beliefs
     // Should the packet fail, those of smaller examples begin anew.

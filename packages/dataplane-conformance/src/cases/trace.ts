@@ -9,7 +9,7 @@ import type { Lab, Observed } from '../lab.js'
 import { Observer } from '../observer.js'
 import { BLUE, RED, startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment } from '../packets.js'
-import { sendInput, surroundings } from './surroundings.js'
+import { isLeftToHost, sendInput, surroundings } from './surroundings.js'
 
 const needs = { offers: ['trace'] } as const
 const ONE = '10.0.0.1'
@@ -146,6 +146,7 @@ export const traceCases: readonly ConformanceCase[] = [
             await lab.program({ ...tables, traces: [{ id: 0, filter: {} }] })
             await lab.attach()
             for (const input of inputs) {
+              if (isLeftToHost(lab, tables, input)) continue
               const observed = await sendInput(lab, input)
               const isForwarderless = input.from === 'port' && !tables.ports.some(({ id }) => id === input.port)
               if (isForwarderless) continue

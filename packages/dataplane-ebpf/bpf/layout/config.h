@@ -44,6 +44,9 @@ enum drop_reason {
 /* Slots of ENCAPSULATIONS. */
 enum encapsulation { MPLS_UDP, MPLS_GRE, MPLS, VXLAN, MPLS_UDP_JOINT };
 
+/* Beside the bits of `encapsulations`: there are VNIs. Without one, no VXLAN that comes in is ours. */
+#define HAS_VNIS 0x80000000
+
 /*
  * Bits of `avoided`; the third one between endpoints alone, the fourth on the way from tunnel to tunnel, the last one while the kernel joins what comes behind
  * joint labels, which is not to be sent on then.
@@ -61,7 +64,7 @@ struct config {
 	/* Octets of the largest packet that the underlay takes, and that the uplink ports of the tables take; outer headers included. */
 	__u32 underlay_mtu;
 	__u32 uplink_mtu;
-	/* A bit a slot of ENCAPSULATIONS. */
+	/* A bit a slot of ENCAPSULATIONS, and HAS_VNIS. */
 	__u32 encapsulations;
 	/* Counts the transactions that changed policies. */
 	__u32 policy_version;

@@ -198,6 +198,11 @@ export function mergerNames(uplink: number): string[] {
   return [IN_VXLAN, BEHIND_JOINT_LABELS].map((merged) => nameOf(merged, uplink))
 }
 
+/** Whether a link is named as devices for segments in VXLAN are, whichever router's. */
+export function isVxlanMerger(name: string): boolean {
+  return name.startsWith(BEGINNING) && name.endsWith(IN_VXLAN.end)
+}
+
 async function removeMerger(merged: MergedSegments, { netns, uplink }: Place): Promise<void> {
   await takeAway((native) => native.mergerRemove(netns, nameOf(merged, uplink)))
 }

@@ -1,6 +1,6 @@
 import { DataplaneError } from '@heddle/core'
 import type { View } from '../layout/struct.js'
-import { CONFIG, LAYOUT_VERSION } from '../layout/structs/config.js'
+import { CONFIG, HAS_VNIS, LAYOUT_VERSION } from '../layout/structs/config.js'
 import type { NativeObject } from '../native/binding.js'
 import { call } from '../native/call.js'
 import type { KernelMaps } from './kernel-maps.js'
@@ -17,6 +17,12 @@ const OBSERVED = { ports: 1, traces: 2 } as const
 export function observe(config: ConfigView, what: keyof typeof OBSERVED, isWanted: boolean): void {
   const others = config.get('observes') & ~OBSERVED[what]
   config.set('observes', isWanted ? others | OBSERVED[what] : others)
+}
+
+/** Tells programs whether there are VNIs. */
+export function tellVnis(config: ConfigView, areThere: boolean): void {
+  const others = config.get('encapsulations') & ~HAS_VNIS
+  config.set('encapsulations', areThere ? others | HAS_VNIS : others)
 }
 
 export function configOf(maps: KernelMaps): ConfigView {

@@ -27,7 +27,7 @@ import { FibFullError } from '../fib/block-memory.js'
 import { View } from '../layout/struct.js'
 import { VRF } from '../layout/structs/objects.js'
 import { attemptFor, attemptsInto, idOf, NOTHING, orThrow, removedIn, type Attempt } from './changes.js'
-import { configOf, type ConfigView } from './config.js'
+import { configOf, tellVnis, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
 import { isSameBytes, PROGRAMS, type KernelMaps } from './kernel-maps.js'
 import { NodePorts } from './node-ports.js'
@@ -128,6 +128,7 @@ export class KernelTables {
         this.#macs.set(vni.vni, vni.routerMac)
       })
     }
+    this.#tellVnis()
     for (const hop of nextHops.set) {
       attempt('next-hop', hop.id, () => {
         counted('next_hop_counters', 'next_hops', hop.id, this.#encodeHop(hop))
@@ -161,6 +162,7 @@ export class KernelTables {
       this.#maps.delete('vnis', vni)
       this.#macs.delete(vni)
     })
+    this.#tellVnis()
     const lostLabels = removedIn(labels, ({ label }) => label)
     remove('label', lostLabels, (label) => {
       this.#maps.delete('labels', label)
@@ -266,12 +268,18 @@ export class KernelTables {
    * as they shall be.
    */
   #mend(): void {
+    this.#tellVnis()
     this.#refreshTunnels(orThrow)
     this.#nodePorts.tell(orThrow)
     for (const [counters, map] of Object.entries(COUNTED_IN)) {
       const objects = Array.from(this.#maps.numbered(map), ([id]) => id)
       this.counters.mend(counters as CounterMap, objects)
     }
+  }
+
+  /** Has programs take VXLAN that comes in, while there is a VNI that it could be of. */
+  #tellVnis(): void {
+    tellVnis(this.config, this.#macs.size > 0)
   }
 
   /** Tells programs the roots of a VRF. */

@@ -80,6 +80,7 @@ export async function tunHarness(
 class TunHarness implements Harness {
   readonly features: ReadonlySet<HarnessFeature> = new Set([
     'udp-port',
+    'takes-all',
     'any-source',
     'outer-header',
     'outer-traffic-class',

@@ -15,6 +15,9 @@ export const DROPPED_JOINED_LABELS = MAX_REASONS - 2
 /** Bits of `avoided`: what programs do without. */
 export const AVOIDED = { 'decap-l3': 1, 'redirect-peer': 2, 'local-redirect-peer': 4, 'xdp-tx': 8, joined: 16 } as const
 
+/** Beside the bits of `encapsulations`, one a slot: there are VNIs. Without one, programs leave VXLAN that comes in to the host. */
+export const HAS_VNIS = 0x8000_0000
+
 export const CONFIG = new Struct('config', {
   layout_version: 'u32',
   uplink: 'u32',
