@@ -2,12 +2,13 @@ import { DROP_REASONS, type FibTransaction } from '@heddle/core'
 import { greBefore, labelled, testPacket, vxlanBefore } from '@heddle/dataplane-conformance'
 import { ebpfFeatures, type EbpfDataplaneOptions } from '@heddle/dataplane-ebpf'
 import { silentLogger, type Logger } from '@heddle/io'
-import { DATAGRAM_DESCRIPTOR, RawSocket, UdpBatchSocket } from '@heddle/linux'
+import { DATAGRAM_DESCRIPTOR, LinuxError, RawSocket, UdpBatchSocket, type Netlink } from '@heddle/linux'
 import { IpPrefix, MacAddress } from '@heddle/wire'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Capture } from '../../dataplane-tun/test/support/capture.js'
 import { writeOuter } from '../../dataplane-tun/test/support/ip-packet.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import { warnOfVxlanPort } from '../src/device/vxlan-port.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS } from './support/router.js'
@@ -220,6 +221,17 @@ describe.skipIf(missing() !== '')(titled('what is left to the host'), () => {
     if (port !== undefined) await udpSocket(port)
     await lab.open({ ...options, logger: { ...silentLogger, warn } })
     expect(warn.mock.calls.filter(([message]) => message.startsWith(PORT_TAKEN))).toEqual([])
+  })
+
+  it('is warned of nothing where links cannot be listed, which ends nothing', async () => {
+    const warn = vi.fn<Logger['warn']>()
+    const links = { list: () => Promise.reject(new LinuxError('EINTR', 4, 'list links', 'broken off')) }
+    const place = { addresses: [LOCAL[4]], netns: lab.netns, vrf: undefined, logger: { ...silentLogger, warn } }
+    await udpSocket(VXLAN)
+    await warnOfVxlanPort({ ...place, netlink: { links } as unknown as Netlink })
+    expect(warn).not.toHaveBeenCalled()
+    await warnOfVxlanPort({ ...place, netlink: { links: { list: () => Promise.resolve([]) } } as unknown as Netlink })
+    expect(warn).toHaveBeenCalledOnce()
   })
 
   it.skipIf(!hasVxlan)(

@@ -18,19 +18,25 @@ export interface VxlanPortPlace {
 /**
  * Warns where somebody else has the port of VXLAN at one of the router's addresses: nothing comes to that socket once there are VNIs. Who has a port by the
  * kernel alone, as devices of VXLAN have it, is known by no process: a socket of one's own that is closed again finds it taken.
- *
- * @throws LinuxError when the links cannot be listed
  */
 export async function warnOfVxlanPort({ addresses, netns, vrf, netlink, logger }: VxlanPortPlace): Promise<void> {
-  // That of a router here, which carries nothing.
-  if ((await netlink.links.list()).some(({ name, up }) => up && isVxlanMerger(name))) return
   for (const address of addresses) {
-    if (!(await isTaken(address, netns, vrf))) continue
+    if (!(await isTaken(address, netns, vrf)) || (await isRouters(netlink))) continue
     logger.warn('Another program has the port of VXLAN: nothing comes to it any more once a VNI is programmed', {
       address: address.toString(),
       port: VXLAN_PORT,
       remedy: 'have that program use another address or port, or this router carry no VXLAN (`encapsulations`)',
     })
+  }
+}
+
+/** Whether the device of a router has the port, which carries nothing; also where that cannot be asked, which is no reason to warn, or to open nothing. */
+async function isRouters(netlink: Netlink): Promise<boolean> {
+  try {
+    return (await netlink.links.list()).some(({ name, up }) => up && isVxlanMerger(name))
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error
+    return true
   }
 }
 
