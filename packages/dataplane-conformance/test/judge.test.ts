@@ -23,6 +23,7 @@ function dropping(reason: () => DropReason): { readonly lab: Lab; readonly progr
   const harness = {
     dataplane,
     underlayMtu: 1500,
+    features: new Set(['takes-all']),
     deviceFor: () => ({}),
     inject: async () => void drops[dropReasonIndex(reason())]++,
     outputs: async () => [],
