@@ -126,12 +126,12 @@ async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsu
     underlayNetns: namespaces.path(`node-${site}`),
     // What rivals have too, and what XDP has a place on.
     devices: 'veth',
-    fibBlocks: 4096,
+    fibBlocks: 32_768,
     routes: 16_384,
     ...(pins === undefined ? {} : { pinDirectory: pins }),
   })
   const report = await dataplane.apply(byTunnel(fullTables(site), site, encapsulation))
-  if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))
+  if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report.failures.slice(0, 3)))
   if (dataplane.choice.devices !== 'veth') throw new Error(`endpoints get ${dataplane.choice.devices}`)
   const addresses = [IpAddress.parse(POD[site])]
   const mtu = tunnelMtu(1500, encapsulation, 4, 1)
