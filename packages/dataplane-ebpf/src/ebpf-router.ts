@@ -15,7 +15,7 @@ import {
   type KernelInspection,
 } from '@heddle/core'
 import { ForwardingEngine } from '@heddle/forwarding'
-import type { EventQueue, Logger } from '@heddle/io'
+import { untilAborted, type EventQueue, type Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { allOf } from './all-of.js'
@@ -48,7 +48,6 @@ import { foundSizes, type AskedCapacity } from './tables/map-sizes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
 import { someObjectOf } from './tables/some-object.js'
 import { takeAwayKept } from './take-away-kept.js'
-import { untilAborted } from './until-aborted.js'
 
 export interface EbpfRouterOptions {
   readonly choice: EbpfChoice

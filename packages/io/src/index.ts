@@ -21,3 +21,4 @@ export type {
   Transport,
   TransportErrorCode,
 } from './transport.js'
+export { untilAborted } from './until-aborted.js'

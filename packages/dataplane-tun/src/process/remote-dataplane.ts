@@ -10,7 +10,7 @@ import {
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
-import { EventQueue } from '@heddle/io'
+import { EventQueue, untilAborted } from '@heddle/io'
 import type { Socket } from 'node:net'
 import { FrameReader } from '../protocol/frame.js'
 import {
@@ -205,13 +205,4 @@ export class RemoteDataplane implements Dataplane {
     if (error.code === 'dataplane.closed') this.#socket.end(() => this.#socket.destroy())
     else this.#socket.destroy()
   }
-}
-
-/** The promise's outcome, or the signal's reason as soon as it is aborted. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
