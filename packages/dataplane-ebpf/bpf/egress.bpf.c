@@ -64,18 +64,16 @@ static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, st
 	return carry_out(skb, work, forward(skb, work, port->vrf), 0);
 }
 
-SEC("classifier")
-int egress(struct __sk_buff *skb)
+/* The way of what no decision is known of. */
+__noinline int send_anew(struct __sk_buff *skb)
 {
 	__u32 port_id;
 	struct counted *counted;
 	struct port *port;
 	struct work *work;
 	__u32 arrived = skb->len;
-	int result = send_known(skb);
+	int result;
 
-	if (result != GOES_ON)
-		return result;
 	begin_general_way();
 	port_id = port_of_device(skb->ifindex);
 	port = port_id == NONE ? 0 : port_of(&port_id);
@@ -112,4 +110,12 @@ int egress(struct __sk_buff *skb)
 	if (result != REASON_TTL_EXPIRED && result != REASON_MTU_EXCEEDED)
 		return VERDICT_DROP;
 	return tell_sender(skb, port_id, work, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
+}
+
+SEC("classifier")
+int egress(struct __sk_buff *skb)
+{
+	int verdict = send_known(skb);
+
+	return LIKELY(verdict != GOES_ON) ? verdict : send_anew(skb);
 }

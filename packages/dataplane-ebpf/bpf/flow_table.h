@@ -71,12 +71,12 @@ static __always_inline void write_key(struct flow_key *key, __u32 zone, const st
 }
 
 /* Place of a flow in tables without searches. */
-static __always_inline __u32 flow_place(__u32 ports, const __u32 *source, const __u32 *destination)
+static __always_inline __u32 flow_place(const struct config *config, __u32 ports, const __u32 *source, const __u32 *destination)
 {
-	__u32 sum = ports ^ source[0] ^ source[1] ^ source[2] ^ source[3], zero = 0, *shift = bpf_map_lookup_elem(&place_shifts, &zero);
+	__u32 sum = ports ^ source[0] ^ source[1] ^ source[2] ^ source[3];
 
 	sum = sum * 0x9e3779b1 + (destination[0] ^ destination[1] ^ destination[2] ^ destination[3]);
-	return sum * 0x85ebca6b >> (shift ? *shift & 31 : 0);
+	return sum * 0x85ebca6b >> (config->place_shift & 31);
 }
 
 /* Key of the datagram that a fragment is a part of. */

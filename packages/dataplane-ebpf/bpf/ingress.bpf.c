@@ -83,15 +83,12 @@ __noinline int count_joined_of_others(struct __sk_buff *skb)
 	return 0;
 }
 
-SEC("classifier")
-int ingress(struct __sk_buff *skb)
+/* The way of what no decision is known of. */
+__noinline int deliver_anew(struct __sk_buff *skb)
 {
-	int result = deliver_known(skb);
-	struct work *work;
+	struct work *work = new_work();
+	int result;
 
-	if (result != GOES_ON)
-		return result;
-	work = new_work();
 	if (!work)
 		return VERDICT_NEXT;
 	result = ingress_steps(skb, work);
@@ -115,4 +112,12 @@ int ingress(struct __sk_buff *skb)
 	if ((result != REASON_TTL_EXPIRED && result != REASON_MTU_EXCEEDED) || work->packet.vrf == NONE)
 		return VERDICT_DROP;
 	return tell_through_vrf(skb, work, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
+}
+
+SEC("classifier")
+int ingress(struct __sk_buff *skb)
+{
+	int verdict = deliver_known(skb);
+
+	return LIKELY(verdict != GOES_ON) ? verdict : deliver_anew(skb);
 }

@@ -66,6 +66,9 @@ static __always_inline int map_delete(void *map, const void *key)
 #define JOINT_ENTRY 0x0c000000
 #define JOINT_TTLS 3
 
+/* Of a branch that nearly every packet takes: its instructions stand one behind the other. */
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+
 /* Keeps the compiler from using what it knows of a value, so that the verifier sees the check that follows. */
 #define OPAQUE(value) asm volatile("" : "+r"(value))
 

@@ -22,4 +22,4 @@
  * right all the same: a field in the place of a reserved one that says nothing as 0, or one more map, which begins empty and which who does not know it may leave
  * as it is.
  */
-#define LAYOUT_VERSION 17
+#define LAYOUT_VERSION 18

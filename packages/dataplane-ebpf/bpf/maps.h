@@ -283,15 +283,6 @@ OBJECTS(pools_between, struct pool_key, __u32, 16384);
 /* Places of the tables of decisions (plain.h), where nobody says how many; a power of two. */
 #define PLACES 1024
 
-/* How far the hash of a flow is shifted to tell its place: 0 as long as nobody has said it, when there is none. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} place_shifts SEC(".maps");
-
 /* Counts flows that were opened whose replies have this place: what was decided about packets that look as those does not hold any more. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -86,7 +86,8 @@ static __always_inline void forget_if_over(const struct flow_key *key)
 /* What was decided about packets with these ends is forgotten. */
 static __always_inline void disavow(__u32 ports, const __u32 *source, const __u32 *destination)
 {
-	__u32 place = flow_place(ports, source, destination), *count = bpf_map_lookup_elem(&openings, &place);
+	struct config *config = configuration();
+	__u32 place = config ? flow_place(config, ports, source, destination) : NONE, *count = bpf_map_lookup_elem(&openings, &place);
 
 	if (count)
 		__sync_fetch_and_add(count, 1);

@@ -5,6 +5,8 @@
 #include "kernel.h"
 #include "maps.h"
 
+#include <bpf/bpf_core_read.h>
+
 /* What a step returns for a packet that may go on; everything else is a drop reason, or a verdict that is final. */
 #define GOES_ON (-1)
 /* What is returned of a packet whose way has been found: to a port of this router, or into a tunnel; which one is in `target`. */
@@ -269,15 +271,67 @@ static __always_inline __u8 *octets_at(struct __sk_buff *skb, __u32 at, __u32 co
 	return octets + count > (__u8 *)(long)skb->data_end ? 0 : octets;
 }
 
+/* What is read of the kernel's own packet: where, its types tell (BTF) as programs are loaded. Where they do not, or its memory may not be read, the first is at offset 0. */
+struct sk_buff {
+	__u16 csum_start;
+	__u16 csum_offset;
+	__u16 mac_header;
+	__u8 ip_summed : 2;
+} __attribute__((preserve_access_index));
+
+/*
+ * The kernel's own packet, read without a call (`bpf_cast_to_kern_ctx`, Linux 6.2); 0 where that is to be done without. The loader puts either in the place of this
+ * call (native/core/src/kernel_calls.rs), and the verifier takes away what is for the other.
+ */
+static const struct sk_buff *(*const kernel_packet)(struct __sk_buff *skb) = (void *)0x48650001;
+
+/* CHECKSUM_COMPLETE, CHECKSUM_PARTIAL. */
+#define SUMMED_UP 2
+#define SUM_IS_LEFT 3
+
+static __always_inline __u32 summed_in(const struct sk_buff *packet)
+{
+	return BPF_CORE_READ_BITFIELD(packet, ip_summed);
+}
+
+/*
+ * Whether no checksum of a frame is left to the device, nor has anybody summed it up. The kernel can be told that what nobody has vouched for is right, but none of those; it
+ * forgets what it was told when room is made for headers, or taken away. These two calls change no octets, and take half of what `leaves_checksum` does.
+ */
+static __always_inline int has_no_sum(struct __sk_buff *skb)
+{
+	const struct sk_buff *packet = kernel_packet(skb);
+	__u32 summed;
+
+	if (packet) {
+		summed = summed_in(packet);
+		return summed != SUM_IS_LEFT && summed != SUMMED_UP;
+	}
+	bpf_csum_level(skb, BPF_CSUM_LEVEL_INC);
+	return (int)bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0;
+}
+
+/* Whether the whole frame was summed up: only to such a sum can be added. */
+static __always_inline int is_summed_up(struct __sk_buff *skb)
+{
+	const struct sk_buff *packet = kernel_packet(skb);
+
+	return packet ? summed_in(packet) == SUMMED_UP : (__s64)bpf_csum_update(skb, 0) >= 0;
+}
+
 /*
  * Whether a checksum of the frame is left to the device: of one, the kernel changes nothing for what is replaced in the payload. Any two octets will do, of which
  * it is told that a checksum stands there.
  */
 static __always_inline int leaves_checksum(struct __sk_buff *skb)
 {
-	__u8 *frame = octets_at(skb, 0, 2);
+	const struct sk_buff *packet = kernel_packet(skb);
+	__u8 *frame;
 	half before;
 
+	if (packet)
+		return summed_in(packet) == SUM_IS_LEFT;
+	frame = octets_at(skb, 0, 2);
 	if (!frame)
 		return 1;
 	before = *(half *)frame;
@@ -289,19 +343,17 @@ static __always_inline int leaves_checksum(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Where these are in the kernel's own packet, its types tell (BTF) as programs are loaded. Where they do not, or its memory may not be read, the first is at offset 0. */
-struct sk_buff {
-	__u16 csum_start;
-	__u16 csum_offset;
-	__u16 mac_header;
-} __attribute__((preserve_access_index));
-
 /* Reads the place in the frame of a checksum that is left to the device, which may be before it; whether it can be read. Of any other frame it is any number. */
 static __always_inline int read_place(struct __sk_buff *skb, __s32 *place)
 {
-	const struct sk_buff *packet = (const void *)skb;
+	const struct sk_buff *packet = kernel_packet(skb);
 	__u16 sum[2] ALIGNED = {}, frame ALIGNED = 0;
 
+	if (packet) {
+		*place = (__s32)packet->csum_start + packet->csum_offset - packet->mac_header;
+		return 1;
+	}
+	packet = (const void *)skb;
 	if (!__builtin_preserve_field_info(packet->csum_start, 0))
 		return 0;
 	/* The offset is behind the start in every kernel: both together have the place of a sum. */

@@ -43,6 +43,8 @@ struct plain {
 	/* Packets that went the general way. */
 	__u64 turns;
 };
+/* Octets of it that are read of a packet. */
+#define READ_OF_PLAIN (offsetof(struct plain, openings) + sizeof(__u32))
 
 /* What becomes of the ends of a flow's packets, behind an Ethernet header. */
 struct translation {
@@ -60,7 +62,6 @@ struct translation {
 /* What the kernel has of sums of a frame that is changed: none; one that the device is to fill in; one of the whole frame, or nobody knows. */
 enum frame_sum { NO_SUM, LEFT_SUM, FRAME_SUM };
 
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -73,6 +74,29 @@ static __always_inline struct plain *current_plain(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&plains, &zero);
+}
+
+/*
+ * Keeps what was read of the packet in hand for when it has been decided. Of a flow that is known it stays on the stack, which is nearer than any map: between two
+ * large segments everything else has left the nearest cache.
+ */
+static __always_inline int keep_plain(const struct plain *plain)
+{
+	struct plain *kept = current_plain();
+
+	if (kept)
+		__builtin_memcpy(kept, plain, READ_OF_PLAIN);
+	return GOES_ON;
+}
+
+/* That the packet in hand is not plain. */
+static __always_inline int keep_nothing(void)
+{
+	struct plain *kept = current_plain();
+
+	if (kept)
+		kept->key.epoch = 0;
+	return GOES_ON;
 }
 
 /*
@@ -147,12 +171,6 @@ static __always_inline int read_plain(struct __sk_buff *skb, struct plain *plain
 	return at + plain->length == skb->len && plain->length >= size + UDP_HEADER && plain->ttl > 1 && !skb->vlan_present;
 }
 
-/* Place of a flow in the table of its direction. */
-static __always_inline __u32 place_of(const struct plain_key *key)
-{
-	return flow_place(key->ports, key->source, key->destination);
-}
-
 /* Whether two keys, made of double words, are the same. `size`: octets, a constant */
 static __always_inline int is_same(const void *one, const void *other, __u32 size)
 {
@@ -163,6 +181,12 @@ static __always_inline int is_same(const void *one, const void *other, __u32 siz
 	for (__u32 word = 0; word < size / 8; word++)
 		differs |= a[word] ^ b[word];
 	return !differs;
+}
+
+/* Whether a decision is of the flow, and of the tables, of a packet. Words that were written last are read as they were: read as one, they would be waited for. */
+static __always_inline int is_of_flow(const struct plain_key *decided, const struct plain_key *key)
+{
+	return decided->epoch == key->epoch && decided->ifindex == key->ifindex && is_same(&decided->kind, &key->kind, sizeof(*key) - 8);
 }
 
 /* Writes the TTL, which was another, into the header of a plain packet. */
@@ -193,16 +217,6 @@ static __always_inline void learn_translation(struct translation *translation, c
 	translation->sum = added_by(&translation->to, &translation->from);
 	translation->sum_of_ends = folded((__u64)translation->sum + (~translation->from.source_port & 0xffff) + translation->to.source_port +
 					  (~translation->from.destination_port & 0xffff) + translation->to.destination_port);
-}
-
-/*
- * Whether no checksum of a frame is left to the device, nor has anybody summed it up. The kernel can be told that what nobody has vouched for is right, but none of those; it
- * forgets what it was told when room is made for headers, or taken away. These two calls change no octets, and take half of what `leaves_checksum` does.
- */
-static __always_inline int has_no_sum(struct __sk_buff *skb)
-{
-	bpf_csum_level(skb, BPF_CSUM_LEVEL_INC);
-	return (int)bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0;
 }
 
 /* Changes the checksum of a plain packet of IPv4 by what its ends add: where it is left to the device, which begins with the addresses, by what those do. */
@@ -275,15 +289,16 @@ static __always_inline int still_holds(__u64 until, __u32 openings_, const struc
 }
 
 /* Begins with a packet: which tables decide about it. What it is has been read. */
-static __always_inline struct config *plain_tables(struct plain *plain)
+static __always_inline struct config *plain_tables(struct plain *plain, __u32 ifindex)
 {
 	struct config *config = configuration();
 	__u32 place, *openings_;
 
 	if (!config || config->observes)
 		return 0;
-	plain->place = place = place_of(&plain->key);
-	plain->openings = 0;
+	plain->place = place = flow_place(config, plain->key.ports, plain->key.source, plain->key.destination);
+	plain->key.ifindex = ifindex;
+	plain->openings = NONE;
 	if (config->translates) {
 		openings_ = bpf_map_lookup_elem(&openings, &place);
 		plain->openings = openings_ ? *(volatile __u32 *)openings_ : 0;

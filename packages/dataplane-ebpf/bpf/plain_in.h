@@ -22,8 +22,6 @@ struct tunnelled {
 	/* As the label says. */
 	__u32 ttl;
 	__u32 outer_class;
-	__u32 at;
-	__u32 reserved;
 };
 
 /* What was decided about a flow. */
@@ -145,7 +143,6 @@ static __always_inline int read_tunnelled(struct __sk_buff *skb, struct tunnelle
 	__u32 port = read_plain_outer(skb, tunnelled, family);
 	__u32 size = read_plain_tunnel(skb, tunnelled, port, at, family == 4 ? ETH_P_IP : ETH_P_IPV6);
 
-	tunnelled->at = at + size;
 	/* In words that the verifier follows: it is one of three. */
 	return size && read_plain(skb, plain, (at + size) & 0x7f, family);
 }
@@ -153,7 +150,7 @@ static __always_inline int read_tunnelled(struct __sk_buff *skb, struct tunnelle
 static __always_inline int deliver_plain(struct __sk_buff *skb, const struct config *config, struct way_in *way,
 					 const struct plain *plain, const struct tunnelled *tunnelled)
 {
-	__u32 ttl = tunnelled->ttl < plain->ttl ? tunnelled->ttl : plain->ttl, at = tunnelled->at & 0x7f;
+	__u32 ttl = tunnelled->ttl < plain->ttl ? tunnelled->ttl : plain->ttl, at = (skb->len - plain->length) & 0x7f;
 	__u32 linked = way->linked;
 	struct link *link = linked == NONE ? 0 : link_of(&linked);
 	int has_none = way->is_translated && has_no_sum(skb);
@@ -178,33 +175,15 @@ static __always_inline int deliver_plain(struct __sk_buff *skb, const struct con
 	return bpf_redirect_peer(way->ifindex, 0);
 }
 
-/* Delivers a plain packet of a flow that is known: the verdict. GOES_ON for any other packet. */
-__noinline int deliver_known(struct __sk_buff *skb)
+/* As `deliver_known`, of a packet that was read. */
+static __always_inline int deliver_if_known(struct __sk_buff *skb, const struct config *config, const struct tunnelled *tunnelled, struct plain *plain)
 {
-	struct tunnelled *tunnelled = current_tunnelled();
-	struct plain *plain = current_plain();
-	struct config *config;
+	__u32 place = plain->place;
 	struct way_in *way;
-	int verdict, is_plain;
-	__u32 place;
+	int verdict;
 
-	if (!plain || !tunnelled)
-		return GOES_ON;
-	plain->key.epoch = 0;
-	if (skb->protocol == bpf_htons(ETH_P_IP))
-		is_plain = read_tunnelled(skb, tunnelled, plain, 4);
-	else
-		is_plain = skb->protocol == bpf_htons(ETH_P_IPV6) && read_tunnelled(skb, tunnelled, plain, 6);
-	/* Marks of congestion that have to be passed on go the general way (RFC 6040 §4.2). */
-	if (!is_plain || tunnelled->ttl <= 1 || (tunnelled->outer_class & 1))
-		return GOES_ON;
-	config = plain_tables(plain);
-	if (!config)
-		return GOES_ON;
-	plain->key.ifindex = skb->ifindex;
-	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_in, &place);
-	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !is_same(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel)))
+	if (!way || !is_of_flow(&way->key, &plain->key) || !is_same(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel)))
 		return GOES_ON;
 	if (plain->segment > way->mtu || !still_holds(way->until, way->openings, plain))
 		return GOES_ON;
@@ -221,6 +200,36 @@ __noinline int deliver_known(struct __sk_buff *skb)
 		return verdict;
 	count_drop(REASON_QUEUE_FULL);
 	return VERDICT_DROP;
+}
+
+/* Delivers a plain packet of a flow that is known: the verdict. GOES_ON for any other packet. */
+__noinline int deliver_known(struct __sk_buff *skb)
+{
+	struct tunnelled room_of_tunnelled, *tunnelled = &room_of_tunnelled, *kept;
+	struct plain room, *plain = &room;
+	struct config *config;
+	int verdict, is_plain;
+
+	/* As in `send_known`. */
+	OPAQUE(plain);
+	OPAQUE(tunnelled);
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		is_plain = read_tunnelled(skb, tunnelled, plain, 4);
+	else
+		is_plain = skb->protocol == bpf_htons(ETH_P_IPV6) && read_tunnelled(skb, tunnelled, plain, 6);
+	/* Marks of congestion that have to be passed on go the general way (RFC 6040 §4.2). */
+	if (!is_plain || tunnelled->ttl <= 1 || (tunnelled->outer_class & 1))
+		return keep_nothing();
+	config = plain_tables(plain, skb->ifindex);
+	if (!config)
+		return keep_nothing();
+	verdict = deliver_if_known(skb, config, tunnelled, plain);
+	if (verdict != GOES_ON)
+		return verdict;
+	kept = current_tunnelled();
+	if (kept)
+		__builtin_memcpy(kept, tunnelled, sizeof(*tunnelled));
+	return keep_plain(plain);
 }
 
 /* Remembers what was decided about the packet in hand, which a port took. */

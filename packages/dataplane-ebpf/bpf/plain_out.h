@@ -101,28 +101,16 @@ static __always_inline int drop_known(__u32 port_slot, enum drop_reason reason)
 	return VERDICT_DROP;
 }
 
-/* Sends a plain packet of a flow that is known: the verdict. GOES_ON for any other packet. */
-__noinline int send_known(struct __sk_buff *skb)
+/* As `send_known`, of a packet that was read. */
+static __always_inline int send_if_known(struct __sk_buff *skb, const struct config *config, struct plain *plain, __u32 family)
 {
-	struct plain *plain = current_plain();
-	__u32 family = skb->protocol == bpf_htons(ETH_P_IP) ? 4 : skb->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 0, place;
-	struct config *config;
+	__u32 place = plain->place;
 	struct way_out *way;
 	enum frame_sum known = NO_SUM;
 	int verdict;
 
-	if (!plain)
-		return GOES_ON;
-	plain->key.epoch = 0;
-	if (!family || !(family == 4 ? read_plain(skb, plain, ETHERNET, 4) : read_plain(skb, plain, ETHERNET, 6)))
-		return GOES_ON;
-	config = plain_tables(plain);
-	if (!config)
-		return GOES_ON;
-	plain->key.ifindex = skb->ifindex;
-	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_out, &place);
-	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !still_holds(way->until, way->openings, plain))
+	if (!way || !is_of_flow(&way->key, &plain->key) || !still_holds(way->until, way->openings, plain))
 		return GOES_ON;
 	if (way->linked != NONE && !is_from_known(skb, way->linked, way->link_mac))
 		return GOES_ON;
@@ -133,8 +121,7 @@ __noinline int send_known(struct __sk_buff *skb)
 	if (!has_no_sum(skb)) {
 		if (!sums_behind(skb, least_in(plain)))
 			return GOES_ON;
-		/* Only of the whole frame is one that can be added to. */
-		known = (__s64)bpf_csum_update(skb, 0) >= 0 ? FRAME_SUM : LEFT_SUM;
+		known = is_summed_up(skb) ? FRAME_SUM : LEFT_SUM;
 	}
 	count_quickly(way->port_slot + SLOT_RX, skb->len - ETHERNET);
 	if (way->limited != NONE && !is_within_rate(way->limited, DIRECTION_EGRESS, octets_cut(plain->length, plain->segment, skb->gso_size)))
@@ -145,6 +132,25 @@ __noinline int send_known(struct __sk_buff *skb)
 	if (verdict >= 0)
 		return verdict;
 	return drop_known(way->port_slot, REASON_QUEUE_FULL);
+}
+
+/* Sends a plain packet of a flow that is known: the verdict. GOES_ON for any other packet. */
+__noinline int send_known(struct __sk_buff *skb)
+{
+	__u32 family = skb->protocol == bpf_htons(ETH_P_IP) ? 4 : skb->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 0;
+	struct plain room, *plain = &room;
+	struct config *config;
+	int verdict;
+
+	/* It stays whole: of what a compiler keeps in registers, some would be read that no packet of the other family has written. */
+	OPAQUE(plain);
+	if (!family || !(family == 4 ? read_plain(skb, plain, ETHERNET, 4) : read_plain(skb, plain, ETHERNET, 6)))
+		return keep_nothing();
+	config = plain_tables(plain, skb->ifindex);
+	if (!config)
+		return keep_nothing();
+	verdict = send_if_known(skb, config, plain, family);
+	return verdict == GOES_ON ? keep_plain(plain) : verdict;
 }
 
 /* Remembers what was decided about the packet in hand, which a tunnel took. */

@@ -84,7 +84,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const survival = survivalOf(pinDirectory)
   if (pins !== undefined && !survival.goesOn)
     logger.warn('Nothing is forwarded behind this process', { reason: survival.because, remedy: KEPT_PINS })
-  const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacityOf(asked)), prepared?.folder))
+  const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacityOf(asked)), prepared?.folder, !choice.readsPackets))
   undo.push(() => object.close())
   if (prepared !== undefined) await takeAwayOlder({ prepared, netlink, netns, uplink: uplinkIndex, logger })
   const maps = new KernelMaps(object)

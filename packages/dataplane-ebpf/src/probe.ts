@@ -12,6 +12,7 @@ export type EbpfFeatureName =
   | 'redirect-neigh'
   | 'redirect-peer'
   | 'decap-l3'
+  | 'kernel-packet'
   | 'xdp'
   | 'vxlan'
   | 'vxlan-gpe'
@@ -55,6 +56,12 @@ const FEATURES: readonly Known[] = [
     purpose: 'packets of one family out of tunnels of the other',
     minimumKernel: '6.3',
     otherwise: 'changing the family',
+  },
+  {
+    name: 'kernel-packet',
+    purpose: 'what the kernel knows of checksums, in its own packet',
+    minimumKernel: '6.2',
+    otherwise: 'calls of the kernel',
   },
   {
     name: 'xdp',
@@ -119,6 +126,8 @@ export interface EbpfChoice {
   readonly mergesVxlan: boolean
   /** Whether the kernel merges segments that come in behind joint labels, if MPLS over UDP is carried. */
   readonly mergesJoint: boolean
+  /** Whether programs read the kernel's own packet. */
+  readonly readsPackets: boolean
   /** Features that programs do without; see `bpf/layout/config.h`. */
   readonly avoided: readonly ('decap-l3' | 'redirect-peer')[]
 }
@@ -134,7 +143,8 @@ export function chooseMeans(devices: EbpfDeviceKind | undefined, without: readon
   const uplink = has('tcx') ? 'tcx' : 'clsact'
   // tcx waits for a grace period of RCU with each program that comes or goes, tens of milliseconds in which no link of the machine can be changed.
   const endpoints = has('clsact') ? 'clsact' : uplink
-  return { uplink, ...chooseDevices(devices, without), endpoints, mergesVxlan: has('vxlan'), mergesJoint: has('vxlan-gpe'), avoided }
+  const [mergesVxlan, mergesJoint, readsPackets] = [has('vxlan'), has('vxlan-gpe'), has('kernel-packet')]
+  return { uplink, ...chooseDevices(devices, without), endpoints, mergesVxlan, mergesJoint, readsPackets, avoided }
 }
 
 function chooseDevices(

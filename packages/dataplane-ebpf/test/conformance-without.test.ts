@@ -15,6 +15,8 @@ import { LOCAL } from './support/router.js'
  *
  *     redirect-peer, decap-l3, xdp    programs do otherwise with packets: every property, which draws ways, families, labels and lengths, and the cases
  *                                     whose packets take just that way
+ *     kernel-packet                   programs ask otherwise what the kernel knows of checksums: the same. Those that a stack leaves to its device, no packet of
+ *                                     the suite has: `left-sums.test.ts` and `nat-flows.test.ts` do without it too
  *     tcx, clsact, netkit             programs are the same and come to links otherwise: cases in which devices come and go, and one property, whose
  *                                     packets take all ways once the programs are there
  *     vxlan, vxlan-gpe                a device beside the uplink is not there: cases of what it would have merged, and that property
@@ -63,6 +65,11 @@ const WITHOUT: Readonly<Record<Replaced, Absence>> = {
     // Whatever comes out of a tunnel of the other family.
     cases:
       /^(mpls-|vxlan).* carries both families|^the label of a|^explicit null|TTL, source and family|^congestion that the underlay|the far router|^ethernet: packets go out/,
+  },
+  'kernel-packet': {
+    properties: EVERY_PROPERTY,
+    // Whatever is translated, or cut.
+    cases: /^service: |^nat: |^a packet that may be fragmented/,
   },
   xdp: {
     properties: EVERY_PROPERTY,

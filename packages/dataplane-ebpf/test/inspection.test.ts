@@ -22,6 +22,7 @@ const WITHOUT: readonly (readonly [name: EbpfFeatureName, instead: string])[] = 
   ['netkit', 'veth'],
   ['redirect-peer', 'delivering by the queue'],
   ['decap-l3', 'changing the family'],
+  ['kernel-packet', 'calls of the kernel'],
   ['xdp', 'tc'],
   ['vxlan', 'one by one'],
   ['vxlan-gpe', 'one by one'],
@@ -34,6 +35,7 @@ const CHOICE: EbpfChoice = {
   endpoints: 'clsact',
   mergesVxlan: true,
   mergesJoint: true,
+  readsPackets: true,
   avoided: [],
 }
 
@@ -240,7 +242,9 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     const { choices } = await inspectKernel(optionsOf({ choice: chooseMeans('veth', []), mergers: { vxlan: merger, joint: merger } }))
     const chosen = choices.map((one) => one.chosen)
     for (const name of ['netkit', 'xdp', 'vxlan', 'vxlan-gpe']) expect(chosen).not.toContain(name)
-    expect(chosen).toEqual(expect.arrayContaining(['tcx', 'veth', 'clsact', 'tc', 'one by one', 'redirect-peer', 'decap-l3', 'btf']))
+    expect(chosen).toEqual(
+      expect.arrayContaining(['tcx', 'veth', 'clsact', 'tc', 'one by one', 'redirect-peer', 'decap-l3', 'kernel-packet', 'btf']),
+    )
   })
 
   // One row said that it was there, and chosen, and another that it was not.

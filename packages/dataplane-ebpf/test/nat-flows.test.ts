@@ -13,6 +13,7 @@ import {
 import { IpAddress } from '@heddle/wire'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
+import type { EbpfFeatureName } from '../src/probe.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { AFFINITY, NAT_FLOW } from '../src/layout/structs/service.js'
@@ -48,7 +49,13 @@ const request = (sourcePort: number, flags = 2): PacketInput => ({
   packet: testSegment({ source: CLIENT, destination: VIRTUAL, sourcePort, destinationPort: 80, flags }),
 })
 
-describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
+// What the kernel knows of a checksum is read in its own packet, or asked for.
+for (const without of [[], ['kernel-packet']] as const) {
+  const title = ['flows that are translated', ...without].join(', without ')
+  describe.skipIf(missing() !== '')(titled(title), () => judge(without))
+}
+
+function judge(without: readonly EbpfFeatureName[]): void {
   let namespace: RouterNamespace
   let router: EbpfRouter
   let tables: Tables = EMPTY
@@ -57,7 +64,7 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     namespace = new RouterNamespace('nat-flows')
   })
   beforeEach(async () => {
-    router = await namespace.open({ flows: 1024 })
+    router = await namespace.open({ flows: 1024, without })
     cutToLoopback(router)
     tables = EMPTY
     generation = 0
@@ -434,4 +441,4 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     const { drops } = await router.counters()
     expect(DROP_REASONS.filter((_, slot) => drops[slot] > 0)).toEqual([])
   })
-})
+}

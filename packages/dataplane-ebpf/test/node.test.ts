@@ -164,7 +164,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     const { devices, devicesBecause } = chooseMeans(undefined, [])
     expect(row.choices).toContainEqual({ what: 'devices of new endpoints', chosen: devices, because: devicesBecause })
     // The others have rows that say what was chosen.
-    const named = ['bpf', 'mmapable-array', 'redirect-neigh', 'redirect-peer', 'decap-l3', 'btf']
+    const named = ['bpf', 'mmapable-array', 'redirect-neigh', 'redirect-peer', 'decap-l3', 'kernel-packet', 'btf']
     for (const { name, available, otherwise } of ebpfFeatures().filter((feature) => named.includes(feature.name))) {
       const { chosen, because } = row.choices.find((choice) => choice.because.startsWith(`${name} is `)) ?? { chosen: '', because: '' }
       expect([chosen, because.includes('is there')]).toEqual([available ? name : otherwise || 'nothing', available])

@@ -8,8 +8,27 @@ import { probed } from './support/probed.js'
 const LACK = 'Invalid argument (os error 22)'
 /** What a dataplane cannot be without, and what it can. */
 const NEEDED: readonly EbpfFeatureName[] = ['bpf', 'mmapable-array', 'redirect-neigh']
-const OPTIONAL: readonly EbpfFeatureName[] = ['tcx', 'clsact', 'netkit', 'redirect-peer', 'decap-l3', 'xdp', 'vxlan', 'vxlan-gpe', 'btf']
-const EVERYTHING = { uplink: 'tcx', devices: 'netkit', endpoints: 'clsact', mergesVxlan: true, mergesJoint: true, avoided: [] } as const
+const OPTIONAL: readonly EbpfFeatureName[] = [
+  'tcx',
+  'clsact',
+  'netkit',
+  'redirect-peer',
+  'decap-l3',
+  'kernel-packet',
+  'xdp',
+  'vxlan',
+  'vxlan-gpe',
+  'btf',
+]
+const EVERYTHING = {
+  uplink: 'tcx',
+  devices: 'netkit',
+  endpoints: 'clsact',
+  mergesVxlan: true,
+  mergesJoint: true,
+  readsPackets: true,
+  avoided: [],
+} as const
 /** What each feature changes when it is not there. */
 const WITHOUT: Readonly<Partial<Record<EbpfFeatureName, object>>> = {
   tcx: { uplink: 'clsact' },
@@ -17,6 +36,7 @@ const WITHOUT: Readonly<Partial<Record<EbpfFeatureName, object>>> = {
   netkit: { devices: 'veth' },
   'redirect-peer': { avoided: ['redirect-peer'] },
   'decap-l3': { avoided: ['decap-l3'] },
+  'kernel-packet': { readsPackets: false },
   vxlan: { mergesVxlan: false },
   'vxlan-gpe': { mergesJoint: false },
 }

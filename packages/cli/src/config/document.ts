@@ -86,7 +86,17 @@ export interface DataplaneSection {
   /** For `ebpf`: what tunnels are sent and taken; default all that the dataplane has. What is left out is left to the host. */
   readonly encapsulations?: readonly ('mpls-udp' | 'mpls-udp-joint' | 'mpls-gre' | 'vxlan')[]
   /** For `ebpf`: features of the kernel to do without although it may have them, as `heddle show dataplane` names them; default none. */
-  readonly without?: readonly ('tcx' | 'clsact' | 'netkit' | 'redirect-peer' | 'decap-l3' | 'xdp' | 'vxlan' | 'vxlan-gpe')[]
+  readonly without?: readonly (
+    | 'tcx'
+    | 'clsact'
+    | 'netkit'
+    | 'redirect-peer'
+    | 'decap-l3'
+    | 'kernel-packet'
+    | 'xdp'
+    | 'vxlan'
+    | 'vxlan-gpe'
+  )[]
   /** For `ebpf`: most routes, 1–4,194,304; default 262,144. This and the other sizes are of new tables: those that a restarted node takes over stay as they are. */
   readonly routes?: number
   /** For `ebpf`: memory of the FIB in KiB, 1,024–4,194,304; default a quarter of `routes`, at least 65,536. */

@@ -273,7 +273,7 @@ const rows: Row[] = [
     line: 13,
     path: 'dataplane.without[0]',
     found: '"redirect-pear"',
-    allowed: 'tcx, clsact, netkit, redirect-peer, decap-l3, xdp, vxlan, vxlan-gpe (did you mean "redirect-peer"?)',
+    allowed: 'tcx, clsact, netkit, redirect-peer, decap-l3, kernel-packet, xdp, vxlan, vxlan-gpe (did you mean "redirect-peer"?)',
   },
   {
     name: 'a feature that nothing takes the place of',

@@ -126,6 +126,7 @@ const DISPENSABLE = [
   'netkit',
   'redirect-peer',
   'decap-l3',
+  'kernel-packet',
   'xdp',
   'vxlan',
   'vxlan-gpe',

@@ -66,15 +66,19 @@ struct config {
 	__u32 uplink_mtu;
 	/* A bit a slot of ENCAPSULATIONS, and HAS_VNIS. */
 	__u32 encapsulations;
-	/* Counts the transactions that changed policies. */
-	__u32 policy_version;
 	/* A bit a kernel feature to do without. */
 	__u32 avoided;
-	/* Whether there is a service or a pool, and a count of the transactions that changed some. */
+	/* Whether there is a service or a pool. */
 	__u32 translates;
-	__u32 nat_version;
 	/* Changes with every change of a table: what was remembered of decisions holds no more. 0: nothing is remembered. */
 	__u32 epoch;
+	/* Bits of `observed`; while there are any, every packet takes the general way. */
+	__u32 observes;
+	/* How far the hash of a flow is shifted to tell its place: 0 as long as nobody has said it, when there is none. */
+	__u32 place_shift;
+	/* Counts of the transactions that changed policies, and services or pools. */
+	__u32 policy_version;
+	__u32 nat_version;
 	/* Liveness objects that are down: as long as there is none, no program looks for one. */
 	__u32 down;
 	/* Counts changes of `watches`, which the process makes, and of `liveness`, which the keeper of BFD sessions makes. */
@@ -83,6 +87,5 @@ struct config {
 	/* What the keeper is to do, and a number of what it is: its software, and the VRF of its sockets. */
 	__u32 keeper_order;
 	__u32 keeper_version;
-	/* Bits of `observed`; while there are any, every packet takes the general way. */
-	__u32 observes;
+	__u32 reserved;
 };

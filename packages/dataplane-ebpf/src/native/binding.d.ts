@@ -153,8 +153,11 @@ export interface NativeVrf {
   vrf: number
 }
 
-/** Loads an object. With `pins`, maps that are pinned in that directory are taken and others are pinned there. */
-export declare function objectLoad(object: Uint8Array, sizes: Record<string, number>, pins?: string | undefined | null): NativeObject
+/**
+ * Loads an object. With `pins`, maps that are pinned in that directory are taken and others are pinned there. `without_kernel_packet`: programs do without the
+ * kernel's own packet although it may be had.
+ */
+export declare function objectLoad(object: Uint8Array, sizes: Record<string, number>, pins?: string | undefined | null, withoutKernelPacket?: boolean | undefined | null): NativeObject
 
 /** Takes maps that are pinned in a directory, none of them with a value for each CPU. */
 export declare function objectOpen(pins: string, maps: Array<string>): NativeObject

@@ -9,8 +9,6 @@ import { NUMBERS, VersionedMap, VERSIONS } from './versioned-map.js'
 
 /** Maps in which a flow has its place. */
 const PLACED = ['ways_out', 'ways_in', 'openings'] as const
-/** And that which says how many places those have. */
-const PLACES = 'place_shifts'
 
 /** Maps of numbers that show whose they are (`CHECKED` in `bpf/maps.h`). */
 const CHECKED_MAPS: readonly string[] = ['devices', 'hosts']
@@ -39,7 +37,7 @@ export class KernelMaps {
     this.#versioned = this.#versionedMaps(new GracePeriods(PROGRAMS))
     this.#epoch = this.words('config').subarray(CONFIG.offsetOf('epoch') / 4)
     // Who only writes down what it knows of paths, or has programs know nothing any more, opens some of them.
-    if (this.#facts.has(PLACES)) this.#placeFlows()
+    if (this.#facts.has(PLACED[0])) this.#placeFlows()
     this.forgetDecisions()
   }
 
@@ -57,7 +55,7 @@ export class KernelMaps {
   /** Maps that were pinned have the sizes that they were made with. */
   #placeFlows(): void {
     const places = Math.min(...PLACED.map((map) => this.capacity(map)))
-    this.words(PLACES)[0] = 32 - Math.log2(places)
+    this.words('config')[CONFIG.offsetOf('place_shift') / 4] = 32 - Math.log2(places)
   }
 
   /** Octets of a value; of a per-CPU map those of all CPUs. */

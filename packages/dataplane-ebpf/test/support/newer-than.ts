@@ -12,6 +12,8 @@ export const LINUX_5_15: Known = { helper: 175, btfKind: 16 }
 const CALL = 0x85
 /** In the place of the source register of a call: a function of the kernel by its number, or one by its name (`BPF_PSEUDO_KFUNC_CALL`). */
 const [HELPER, NAMED] = [0, 2]
+/** A call in whose place the loader puts what the kernel has, or nothing: `kernel_packet` in `bpf/packet.h`. */
+const KERNEL_PACKET = 0x4865_0001
 
 /** What of an object file's instructions and types a kernel that is older than Linux 6.6 does not know, in words. */
 export function unknownTo({ helper, btfKind }: Known, object: Uint8Array): string[] {
@@ -28,6 +30,7 @@ export function unknownTo({ helper, btfKind }: Known, object: Uint8Array): strin
 
 /** Of the instruction set, version 4 (Linux 6.6) is newer: https://www.rfc-editor.org/rfc/rfc9669. */
 function newerOf({ code, source, offset, immediate }: Instruction, lastHelper: number): string | undefined {
+  if (code === CALL && source === HELPER && immediate === KERNEL_PACKET) return undefined
   if (code === CALL && source === HELPER && immediate > lastHelper) return `function ${immediate}`
   if (code === CALL && source === NAMED) return 'a function by its name'
   const [kind, operation] = [code & 7, code & 0xf0]

@@ -6,6 +6,7 @@ pub mod bpffs;
 mod clsact;
 pub mod device;
 pub mod grace;
+mod kernel_calls;
 pub mod link;
 pub mod lock;
 pub mod map;

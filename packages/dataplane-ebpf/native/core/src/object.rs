@@ -16,7 +16,7 @@ use aya::{
 };
 use heddle_linux_core::{Error, Result, error::Context};
 
-use crate::{map::BpfMap, map_symbols, program::Program};
+use crate::{kernel_calls, map::BpfMap, map_symbols, program::Program};
 
 /// How often a program is loaded that signals came between.
 const ATTEMPTS: u32 = 10;
@@ -27,6 +27,8 @@ pub struct LoadOptions {
     pub sizes: HashMap<String, u32>,
     /// Directory on a BPF file system: maps that are pinned there are taken, others are pinned there.
     pub pins: Option<PathBuf>,
+    /// Programs do without the kernel's own packet although it may be had.
+    pub without_kernel_packet: bool,
 }
 
 /// Maps and programs in the kernel.
@@ -93,12 +95,14 @@ fn load_program(program: &mut Loadable) -> std::result::Result<(), ProgramError>
     attempt()
 }
 
-fn open(object: &[u8], LoadOptions { sizes, pins }: &LoadOptions) -> Result<Ebpf> {
+fn open(object: &[u8], LoadOptions { sizes, pins, without_kernel_packet }: &LoadOptions) -> Result<Ebpf> {
     let mut loader = EbpfLoader::new();
-    if keeps_memory() {
+    let keeps_memory = keeps_memory();
+    if keeps_memory {
         // Programs learn of no type where they would find what they must not read, and then do not ask for it.
         loader.btf(None);
     }
+    let cast = if keeps_memory || *without_kernel_packet { None } else { kernel_calls::cast() };
     for (name, entries) in sizes {
         loader.map_max_entries(name, *entries);
     }
@@ -109,7 +113,7 @@ fn open(object: &[u8], LoadOptions { sizes, pins }: &LoadOptions) -> Result<Ebpf
     for (name, path) in &paths {
         loader.map_pin_path(name.as_str(), path.as_path());
     }
-    loader.load(object).map_err(of_object)
+    loader.load(&kernel_calls::resolved(object, cast)).map_err(of_object)
 }
 
 /// Whether the kernel lets nobody read its memory, and so refuses programs that would.

@@ -12,7 +12,9 @@ use std::{
 use heddle_linux_core::netns;
 
 use crate::{
-    clsact, netkit, sys,
+    clsact,
+    kernel_calls::{self, Instruction},
+    netkit, sys,
     vxlan::{self, Merged},
 };
 
@@ -22,9 +24,6 @@ pub struct Feature {
     /// Empty when the feature is there.
     pub reason: String,
 }
-
-/// An instruction: opcode, registers, offset, immediate value.
-type Instruction = [u8; 8];
 
 const ADJUST_ROOM: i32 = 50;
 const REDIRECT_NEIGH: i32 = 152;
@@ -46,6 +45,7 @@ pub fn probe() -> Vec<Feature> {
         feature("redirect-neigh", helper(REDIRECT_NEIGH)),
         feature("redirect-peer", helper(REDIRECT_PEER)),
         feature("decap-l3", decap()),
+        feature("kernel-packet", kernel_packet()),
         feature("xdp", attach(Means::Xdp)),
         feature("vxlan", alone(|| vxlan::probe(Merged::Vxlan), Err)),
         feature("vxlan-gpe", alone(|| vxlan::probe(Merged::Joint), Err)),
@@ -74,6 +74,12 @@ fn load(instructions: &[Instruction]) -> io::Result<OwnedFd> {
 
 fn helper(number: i32) -> io::Result<()> {
     load(&[set(1, 1), set(2, 0), set(3, 0), set(4, 0), call(number), EXIT]).map(drop)
+}
+
+/// Asks for the kernel's own packet of what the program is given.
+fn kernel_packet() -> io::Result<()> {
+    let cast = kernel_calls::cast().ok_or_else(|| io::Error::other("the kernel tells of no such function"))?;
+    load(&[kernel_calls::call_of(cast), set(0, 0), EXIT]).map(drop)
 }
 
 /// How a program is attached.

@@ -94,10 +94,17 @@ fn locked(attached: &Mutex<Attached>) -> MutexGuard<'_, Attached> {
     attached.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Loads an object. With `pins`, maps that are pinned in that directory are taken and others are pinned there.
+/// Loads an object. With `pins`, maps that are pinned in that directory are taken and others are pinned there. `without_kernel_packet`: programs do without the
+/// kernel's own packet although it may be had.
 #[napi(catch_unwind)]
-pub fn object_load(object: &[u8], sizes: HashMap<String, u32>, pins: Option<String>) -> Result<NativeObject> {
-    let loaded = load(object, &LoadOptions { sizes, pins: pins.map(PathBuf::from) }).map_err(to_js)?;
+pub fn object_load(
+    object: &[u8],
+    sizes: HashMap<String, u32>,
+    pins: Option<String>,
+    without_kernel_packet: Option<bool>,
+) -> Result<NativeObject> {
+    let options = LoadOptions { sizes, pins: pins.map(PathBuf::from), without_kernel_packet: without_kernel_packet.unwrap_or(false) };
+    let loaded = load(object, &options).map_err(to_js)?;
     Ok(NativeObject { loaded: Some(loaded), attached: Arc::default() })
 }
 

@@ -3,7 +3,7 @@ import { Struct } from '../struct.js'
 /* Structures of the whole router: `bpf/layout/config.h`. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 17
+export const LAYOUT_VERSION = 18
 
 /** Slots of drop reasons, with room for those to come. */
 export const MAX_REASONS = 64
@@ -25,15 +25,17 @@ export const CONFIG = new Struct('config', {
   underlay_mtu: 'u32',
   uplink_mtu: 'u32',
   encapsulations: 'u32',
-  policy_version: 'u32',
   avoided: 'u32',
   translates: 'u32',
-  nat_version: 'u32',
   epoch: 'u32',
+  observes: 'u32',
+  place_shift: 'u32',
+  policy_version: 'u32',
+  nat_version: 'u32',
   down: 'u32',
   watch_version: 'u32',
   liveness_version: 'u32',
   keeper_order: 'u32',
   keeper_version: 'u32',
-  observes: 'u32',
+  reserved: 'u32',
 })
