@@ -117,7 +117,7 @@ fn open(object: &[u8], LoadOptions { sizes, pins, without_kernel_packet }: &Load
 }
 
 /// Whether the kernel lets nobody read its memory, and so refuses programs that would.
-fn keeps_memory() -> bool {
+pub fn keeps_memory() -> bool {
     fs::read_to_string("/sys/kernel/security/lockdown").is_ok_and(|states| states.contains("[confidentiality]"))
 }
 
