@@ -155,7 +155,9 @@ describe.skipIf(missing() !== '' || lacks !== '').each(UPLINK_MEANS)(title, ({ m
     expect(await agents.end(last, 'SIGTERM')).toBe(0)
     expect(await stream.end()).toMatch(/^\d+ octets, as they were sent$/)
 
-    expect(counted('b', 'Tcp', 'RetransSegs')).toBe(0)
+    // What was only overtaken, on a machine with other work, and sent again for nothing, the receiver says (RFC 2883): it was not lost.
+    const [again, forNothing] = [counted('b', 'Tcp', 'RetransSegs'), counted('b', 'TcpExt', 'TCPDSACKRecv')]
+    expect({ again, forNothing }).toEqual({ again: forNothing, forNothing })
 
     const near = await open('a', join(folder, 'pins'))
     const [there, here] = [await far.counters(), await near.counters()]
